@@ -1,0 +1,104 @@
+"""Clients of imcore: sign in, start a normal conversation, send as the SDKs do."""
+
+import json
+from collections.abc import Sequence
+
+from bench.generator import COUNTER, Framing, Lane, Load
+from bench.wire import WebSocket, WireError, receive_until, wait_until_quiet
+from imcore.protocol.message_pb2 import (
+    CommandType,
+    ConvCommand,
+    DirectCommand,
+    GenericCommand,
+    OpType,
+    SessionCommand,
+)
+
+APP_ID = "benchmarkbenchmarkbenchm"
+APP_KEY = "benchmarkbenchmarkbenchm"
+MASTER_KEY = "benchmarkbenchmarkbenchn"
+SUBPROTOCOL = "lc.protobuf2.3"
+CONFIG_BITMAP = 187  # what the JavaScript SDK 5 declares (realtime-protocol 4.1.1)
+TEXT = json.dumps({"_lctype": -1, "_lctext": "x" * 172}, separators=(",", ":"))  # 200 bytes
+SERIAL = 7  # of every command: the generator sends one message over and over
+
+
+class Client(WebSocket):
+    """One signed-in client on a connection of its own."""
+
+    def __init__(self, port: int, client_id: str) -> None:
+        super().__init__(port, subprotocol=SUBPROTOCOL)
+        self.client_id = client_id
+        self.ask(
+            GenericCommand(
+                cmd=CommandType.session,
+                op=OpType.open,
+                appId=APP_ID,
+                peerId=client_id,
+                sessionMessage=SessionCommand(ua="bench", configBitmap=CONFIG_BITMAP, deviceId=client_id),
+            )
+        )
+
+    def ask(self, command: GenericCommand) -> GenericCommand:
+        """Send a command and return its reply; raise WireError if it is refused."""
+        command.i = SERIAL
+        self.send(command.SerializeToString())
+        reply = receive_until(self.command, lambda received: received.HasField("i"))
+        if reply.cmd == CommandType.error or reply.ackMessage.HasField("code"):
+            raise WireError(f"imcore refused a command: {reply}")
+        return reply
+
+    def command(self) -> GenericCommand:
+        """Return the next command from the server."""
+        return GenericCommand.FromString(self.receive())
+
+    def start_conversation(self, members: Sequence[str]) -> str:
+        """Start a normal conversation and return its id."""
+        reply = self.ask(
+            GenericCommand(
+                cmd=CommandType.conv, op=OpType.start, peerId=self.client_id, convMessage=ConvCommand(m=members)
+            )
+        )
+        return reply.convMessage.cid
+
+
+def fanout(port: int, members: int, *, transient: bool) -> Load:
+    """Put members into one normal conversation; the first one speaks, the others hear it."""
+    speaker, *others = (Client(port, f"member-{number}") for number in range(members))
+    conversation_id = speaker.start_conversation([client.client_id for client in (speaker, *others)])
+    lane = _lane(speaker, others, conversation_id, transient=transient)
+    return _checked([lane], deliveries=len(others))
+
+
+def pairs(port: int, count: int) -> Load:
+    """Connect pairs of clients, each pair with a conversation of its own."""
+    lanes = []
+    for number in range(count):
+        sender = Client(port, f"sender-{number}")
+        receiver = Client(port, f"receiver-{number}")
+        conversation_id = sender.start_conversation([sender.client_id, receiver.client_id])
+        lanes.append(_lane(sender, [receiver], conversation_id, transient=False))
+    return _checked(lanes, deliveries=1)
+
+
+def _lane(sender: Client, receivers: Sequence[Client], conversation_id: str, *, transient: bool) -> Lane:
+    direct = DirectCommand(cid=conversation_id, msg=TEXT, dt=f"{sender.client_id}-{COUNTER.decode()}")
+    if transient:
+        direct.transient = True
+    command = GenericCommand(cmd=CommandType.direct, i=SERIAL, peerId=sender.client_id, directMessage=direct)
+    return Lane(sender, receivers, WebSocket.frame(command.SerializeToString()))
+
+
+def _checked(lanes: Sequence[Lane], *, deliveries: int) -> Load:
+    """Send each lane's message once, see that it is acknowledged and arrives, and wait until all is quiet."""
+    for lane in lanes:
+        lane.sender.write(lane.message)
+        ack = receive_until(lane.sender.command, lambda received: received.cmd == CommandType.ack)
+        if ack.ackMessage.HasField("code"):
+            raise WireError(f"imcore refused a message: {ack}")
+        for receiver in lane.receivers:
+            received = receive_until(receiver.command, lambda received: received.cmd == CommandType.direct)
+            if received.directMessage.msg != TEXT:
+                raise WireError(f"imcore delivered something else: {received}")
+    wait_until_quiet([connection for lane in lanes for connection in (lane.sender, *lane.receivers)])
+    return Load(framing=Framing.WEBSOCKET, lanes=lanes, deliveries=deliveries)

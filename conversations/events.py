@@ -1,0 +1,33 @@
+"""Facts about conversations, as services report them. `notices.py` says who hears of them, and how."""
+
+from dataclasses import dataclass
+
+from conversations.policy import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class MembersAdded:
+    """Clients became members: on creation, by invitation or by joining.
+
+    `members` are all members afterwards; `ttl_seconds` is set for temporary conversations.
+    """
+
+    conversation_id: str
+    kind: Kind
+    added: tuple[str, ...]
+    members: tuple[str, ...]
+    by: str
+    at_ms: int
+    ttl_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MembersRemoved:
+    """Clients stopped being members: by leaving or by being removed. `members` are those who remain."""
+
+    conversation_id: str
+    kind: Kind
+    removed: tuple[str, ...]
+    members: tuple[str, ...]
+    by: str
+    at_ms: int

@@ -1,0 +1,54 @@
+"""The conversation object: JSON of a conversation as SDKs read it (realtime-protocol 4.4.1)."""
+
+from typing import Any
+
+from conversations.policy import Kind
+from conversations.services.queries import QueryResult
+from imcore.identifiers import iso_date
+
+
+def conversation_object(result: QueryResult, *, with_members: bool) -> dict[str, Any]:
+    """Write one query result. No value is null, and flags are booleans: C# and Java crash otherwise (P27, P28)."""
+    found = result.conversation
+    is_temporary = found.kind == Kind.TEMPORARY
+    written: dict[str, Any] = {
+        **found.attributes,
+        "objectId": found.object_id,
+        "mu": found.muted,
+        "tr": found.kind == Kind.CHAT_ROOM,
+        "sys": found.kind == Kind.SYSTEM,
+        "unique": found.is_unique,
+        "conv_type": int(found.kind),
+        "createdAt": iso_date(found.created_ms),
+        "updatedAt": iso_date(found.updated_ms),
+    }
+    if found.creator:
+        written["c"] = found.creator
+    if with_members and found.kind in (Kind.NORMAL, Kind.TEMPORARY):
+        written["m"] = found.members
+    if found.unique_id:
+        written["uniqueId"] = found.unique_id
+    if found.last_message_ms:
+        # The object form: Java casts it to a map (P26).
+        written["lm"] = {"__type": "Date", "iso": iso_date(found.last_message_ms)}
+    if is_temporary:
+        written |= {"temp": True, "ttl": found.ttl_seconds, "tempConv": True, "tempConvTTL": found.ttl_seconds}
+    return written | _last_message(result)
+
+
+def _last_message(result: QueryResult) -> dict[str, Any]:
+    message = result.last_message
+    if message is None:
+        return {}
+    written: dict[str, Any] = {
+        "msg": message.body,
+        "bin": message.is_binary,  # C# reads it whenever there is a `msg` (P27)
+        "msg_mid": message.message_id,
+        "msg_from": message.sender,
+        "msg_timestamp": message.timestamp_ms,
+    }
+    if message.mention_all:
+        written["mention_all"] = True
+    if message.mention_ids:
+        written["mention_pids"] = message.mention_ids
+    return written

@@ -1,0 +1,71 @@
+"""Finding a conversation without asking the database every time.
+
+A server remembers conversations with their members, a bounded number of them. Memory is never authority: what is
+stored is checked against `members_version` in the storing transaction (messaging/storage/messages.py), and what is
+not stored asks for a memory younger than a few seconds.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cachetools import LRUCache
+from django.conf import settings
+
+from conversations.storage import conversations
+from conversations.storage.conversations import ConversationInfo
+from imcore import limits
+from imcore.bridge import in_database
+from imcore.errors import ConversationNotFound
+
+__all__ = ["ConversationInfo", "find", "forget", "remember", "with_members"]
+
+_remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCache(maxsize=settings.CONVERSATION_CACHE)
+
+
+async def find(
+    *, application: int, conversation_id: str, now_ms: int, max_age_seconds: float = float("inf")
+) -> ConversationInfo:
+    """Return a conversation, remembered at most `max_age_seconds` ago; 0 asks the database.
+
+    Raises ConversationNotFound if there is none, or if it was temporary and its time is over.
+    """
+    remembered = _remembered.get((application, conversation_id))
+    if remembered is not None and time.monotonic() - remembered[1] < max_age_seconds:
+        found = remembered[0]
+    else:
+        found = await _load(application, conversation_id)
+    if found.expires_ms is not None and found.expires_ms <= now_ms:
+        raise ConversationNotFound("The temporary conversation has expired.")
+    return found
+
+
+def remember(conversation: ConversationInfo) -> None:
+    """Note what was just read or written, unless something newer is known already."""
+    key = (conversation.application, conversation.object_id)
+    remembered = _remembered.get(key)
+    if remembered is None or remembered[0].members_version <= conversation.members_version:
+        _remembered[key] = (conversation, time.monotonic())
+
+
+def forget(*, application: int, conversation_id: str) -> None:
+    """Ask the database next time."""
+    _remembered.pop((application, conversation_id), None)
+
+
+async def _load(application: int, conversation_id: str) -> ConversationInfo:
+    if not 0 < len(conversation_id) <= limits.CONVERSATION_ID_MAX_CHARACTERS or "\0" in conversation_id:
+        raise ConversationNotFound
+    found = await in_database(conversations.load, application=application, object_id=conversation_id)
+    if found is None:
+        forget(application=application, conversation_id=conversation_id)
+        raise ConversationNotFound
+    remember(found)
+    return found
+
+
+def with_members(conversation: ConversationInfo, members: Sequence[str], members_version: int) -> ConversationInfo:
+    """Return the conversation with members that a store has just read, and remember them."""
+    fresh = replace(conversation, members=tuple(members), members_version=members_version)
+    remember(fresh)
+    return fresh

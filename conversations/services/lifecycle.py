@@ -1,0 +1,121 @@
+"""Starting conversations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conversations.events import MembersAdded
+from conversations.models import ConversationSettings
+from conversations.policy import POLICIES, Kind
+from conversations.services import directory
+from conversations.services.membership import check_client_ids
+from conversations.storage import conversations
+from conversations.storage.conversations import ConversationInfo, NewConversation
+from imcore import identifiers, limits
+from imcore.bridge import in_database
+from imcore.delivery import router
+from imcore.errors import ConversationFull, ConversationRequestInvalid, InternalError
+
+# Keys of the conversation object that are the server's; clients' values for them are ignored (realtime-protocol 4.2).
+RESERVED_KEYS = frozenset(
+    {
+        "objectId", "m", "mu", "c", "lm", "tr", "sys", "unique", "uniqueId", "createdAt", "updatedAt",
+        "conv_type", "temp", "ttl", "tempConv", "tempConvTTL", "joined", "joinedAt", "muted",
+        "msg", "bin", "msg_mid", "msg_from", "msg_timestamp", "patch_timestamp", "mention_all", "mention_pids",
+    }
+)  # fmt: skip
+
+
+DELETE_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StartedConversation:
+    """The answer to a start: the conversation, and whether it existed before."""
+
+    conversation: ConversationInfo
+    is_existing: bool
+
+
+async def start(
+    *,
+    application: int,
+    settings: ConversationSettings,
+    client_id: str,
+    member_ids: Sequence[str],
+    attributes: dict[str, Any],
+    kind: Kind,
+    is_unique: bool,
+    ttl_seconds: int | None,
+    now_ms: int,
+) -> StartedConversation:
+    """Create a conversation of the caller and `member_ids`, or find the unique one of exactly these members.
+
+    Temporary conversations are always unique by their members (realtime-protocol 4.2). All members hear of a new one;
+    of one that existed, nobody. Raises ConversationFull, ConversationRequestInvalid.
+    """
+    if not POLICIES[kind].is_served:
+        raise InternalError(f"This server does not support {kind.label} conversations yet.")
+    members = tuple(dict.fromkeys([*member_ids, client_id]))
+    check_client_ids(members)
+    members_max = limits.TEMPORARY_MEMBERS_MAX if kind == Kind.TEMPORARY else settings.members_max
+    if len(members) > members_max:
+        raise ConversationFull(f"At most {members_max} members.")
+    is_temporary = kind == Kind.TEMPORARY
+    new = NewConversation(
+        object_id=(limits.TEMPORARY_ID_PREFIX if is_temporary else "") + identifiers.object_id(now_ms),
+        creator=client_id,
+        members=members,
+        attributes=usable_attributes(attributes),
+        is_unique=is_unique or is_temporary,
+        ttl_seconds=_ttl_seconds(settings, ttl_seconds) if is_temporary else None,
+    )
+    conversation, is_existing = await in_database(
+        conversations.create, application=application, kind=kind, new=new, now_ms=now_ms
+    )
+    directory.remember(conversation)
+    if not is_existing:
+        event = MembersAdded(
+            conversation_id=conversation.object_id,
+            kind=kind,
+            added=conversation.members,
+            members=conversation.members,
+            by=client_id,
+            at_ms=conversation.updated_ms,
+            ttl_seconds=conversation.ttl_seconds,
+        )
+        router.publish(application, event)
+    return StartedConversation(conversation, is_existing)
+
+
+def usable_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes a client may set: without the server's own keys. Raises ConversationRequestInvalid."""
+    kept = {key: value for key, value in attributes.items() if key not in RESERVED_KEYS}
+    if _has_nul(kept):
+        # PostgreSQL's jsonb cannot hold it, so neither engine takes it.
+        raise ConversationRequestInvalid("Attributes cannot contain the character U+0000.")
+    return kept
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
+    if isinstance(value, list):
+        return any(_has_nul(item) for item in value)
+    return False
+
+
+def _ttl_seconds(settings: ConversationSettings, wanted: int | None) -> int:
+    if wanted is None or wanted <= 0:
+        wanted = settings.temporary_ttl_default_seconds
+    return min(wanted, settings.temporary_ttl_max_seconds)
+
+
+async def delete_expired(*, now_ms: int) -> int:
+    """Delete temporary conversations whose time is over, a bounded batch at a time; return how many there were."""
+    total = 0
+    while deleted := await in_database(conversations.delete_expired, now_ms=now_ms, limit=DELETE_BATCH):
+        total += deleted
+    return total

@@ -1,0 +1,141 @@
+"""Loading and creating conversations."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.db import IntegrityError, transaction
+
+from conversations.models import Conversation, Member
+from conversations.policy import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    """What a server must know of a conversation to serve its commands: identity, kind and members.
+
+    `members` belongs to `members_version`; a store that finds another version looks again.
+    """
+
+    pk: int
+    application: int
+    object_id: str
+    kind: Kind
+    creator: str
+    members: tuple[str, ...]
+    members_version: int
+    created_ms: int
+    updated_ms: int
+    unique_id: str | None
+    ttl_seconds: int | None
+    expires_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewConversation:
+    """What `create` needs beside the kind. `members` are distinct and include the creator."""
+
+    object_id: str
+    creator: str
+    members: Sequence[str]
+    attributes: dict[str, Any]
+    is_unique: bool
+    ttl_seconds: int | None = None
+
+
+def unique_id(members: Sequence[str]) -> str:
+    """Return the protocol's id of a member set: MD5 of the sorted ids without separator (realtime-protocol 4.2)."""
+    return hashlib.md5("".join(sorted(members)).encode(), usedforsecurity=False).hexdigest()
+
+
+def unique_key(members: Sequence[str]) -> str:
+    """Return a digest that two member sets share only if they are equal."""
+    return hashlib.sha256(orjson.dumps(sorted(members))).hexdigest()
+
+
+def load(*, application: int, object_id: str) -> ConversationInfo | None:
+    """Return a conversation with its members, or None."""
+    row = Conversation.objects.filter(application_id=application, object_id=object_id).first()
+    return None if row is None else _info(row)
+
+
+def create(*, application: int, kind: Kind, new: NewConversation, now_ms: int) -> tuple[ConversationInfo, bool]:
+    """Create a conversation, or find the unique one with the same members; the flag says it existed.
+
+    Two creators at once get the same conversation: the constraint decides, the loser finds the winner's.
+    """
+    key = unique_key(new.members) if new.is_unique else None
+    with transaction.atomic():
+        if key is not None:
+            existing = _unique(application, kind, key, now_ms)
+            if existing is not None:
+                return _info(existing), True
+        try:
+            with transaction.atomic():
+                return _info(_insert(application, kind, new, key, now_ms)), False
+        except IntegrityError:
+            existing = _unique(application, kind, key, now_ms) if key is not None else None
+            if existing is None:
+                raise
+            return _info(existing), True
+
+
+def delete_expired(*, now_ms: int, limit: int) -> int:
+    """Delete up to `limit` temporary conversations whose time is over; return how many there were."""
+    ids = list(
+        Conversation.objects.filter(expires_ms__lte=now_ms).order_by("expires_ms").values_list("id", flat=True)[:limit]
+    )
+    Conversation.objects.filter(id__in=ids).delete()
+    return len(ids)
+
+
+def _unique(application: int, kind: Kind, key: str, now_ms: int) -> Conversation | None:
+    found = Conversation.objects.filter(application_id=application, kind=kind, unique_key=key).first()
+    if found is not None and found.expires_ms is not None and found.expires_ms <= now_ms:
+        # It lives on until the clean-up, but its member set is free again.
+        Conversation.objects.filter(pk=found.pk).update(unique_key=None)
+        return None
+    return found
+
+
+def _insert(application: int, kind: Kind, new: NewConversation, key: str | None, now_ms: int) -> Conversation:
+    conversation = Conversation.objects.create(
+        application_id=application,
+        object_id=new.object_id,
+        kind=kind,
+        creator=new.creator,
+        attributes=new.attributes,
+        is_unique=new.is_unique,
+        unique_id=unique_id(new.members) if new.is_unique else None,
+        unique_key=key,
+        member_count=len(new.members),
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        ttl_seconds=new.ttl_seconds,
+        expires_ms=None if new.ttl_seconds is None else now_ms + new.ttl_seconds * 1000,
+    )
+    Member.objects.bulk_create(
+        Member(conversation=conversation, application_id=application, client_id=client_id, joined_ms=now_ms)
+        for client_id in new.members
+    )
+    return conversation
+
+
+def _info(row: Conversation) -> ConversationInfo:
+    members = Member.objects.filter(conversation=row).order_by("id").values_list("client_id", flat=True)
+    return ConversationInfo(
+        pk=row.pk,
+        application=row.application_id,
+        object_id=row.object_id,
+        kind=Kind(row.kind),
+        creator=row.creator,
+        members=tuple(members),
+        members_version=row.members_version,
+        created_ms=row.created_ms,
+        updated_ms=row.updated_ms,
+        unique_id=row.unique_id,
+        ttl_seconds=row.ttl_seconds,
+        expires_ms=row.expires_ms,
+    )

@@ -1,0 +1,164 @@
+"""Finding conversations by condition: `conv/query` as one statement, whatever the page, plus one for the members."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+
+from conversations.models import Conversation, Member
+from conversations.policy import Kind
+from conversations.storage.where import Where, compile_where, distance_order, prepare_connection, time_limit
+from imcore.errors import ConversationQueryFailed
+
+_COLUMNS = {
+    "objectId": "c.object_id",
+    "c": "c.creator",
+    "createdAt": "c.created_ms",
+    "updatedAt": "c.updated_ms",
+    # Those that never had a message sort as the oldest.
+    "lm": "COALESCE(c.last_message_ms, 0)",
+    "uniqueId": "c.unique_id",
+}
+
+_SELECT = """
+SELECT c.id, c.object_id, c.kind, c.creator, c.attributes, c.is_unique, c.unique_id, c.last_seq, c.last_message_ms,
+       c.created_ms, c.updated_ms, c.ttl_seconds
+FROM conversations_conversation c
+WHERE c.application_id = %s AND {condition}
+ORDER BY {order}
+LIMIT %s OFFSET %s
+"""
+
+_OF_CALLER = """
+c.kind = 1 AND c.id IN (
+  SELECT m.conversation_id FROM conversations_member m WHERE m.application_id = %s AND m.client_id = %s
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of an order: the wire's name of a property, and which way."""
+
+    key: str
+    is_descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FoundConversation:
+    """A conversation as a query finds it. `members` and `muted` are empty where they were not asked for."""
+
+    pk: int
+    object_id: str
+    kind: Kind
+    creator: str
+    attributes: dict[str, Any]
+    is_unique: bool
+    unique_id: str | None
+    last_seq: int
+    last_message_ms: int | None
+    created_ms: int
+    updated_ms: int
+    ttl_seconds: int | None
+    members: tuple[str, ...]
+    muted: tuple[str, ...]
+
+
+def query(
+    *,
+    application: int,
+    client_id: str,
+    where: Where,
+    sort: Sequence[SortKey],
+    limit: int,
+    skip: int,
+    with_members: bool,
+) -> list[FoundConversation]:
+    """Return a page of conversations. Without a condition, of the caller's normal ones.
+
+    Temporary conversations are never found. Raises ConversationQueryFailed for what the database cannot evaluate or
+    not within QUERY_SECONDS.
+    """
+    parameters: list[object] = [application]
+    if where.is_empty:
+        condition = _OF_CALLER
+        parameters += [application, client_id]
+    else:
+        compiled, values = compile_where(where, vendor=connection.vendor, application_id=application)
+        condition = f"c.kind <> 4 AND ({compiled})"
+        parameters += values
+    order, values = _order(where, sort)
+    parameters += [*values, limit, skip]
+    statement = _SELECT.format(condition=condition, order=order)
+    own = connections[DEFAULT_DB_ALIAS]
+    with transaction.atomic(), time_limit(own, settings.QUERY_SECONDS), own.cursor() as cursor:
+        prepare_connection(own)
+        cursor.execute(statement, parameters)
+        rows = cursor.fetchall()
+    return _found(rows, with_members)
+
+
+def temporary(
+    *, application: int, object_ids: Sequence[str], now_ms: int, with_members: bool
+) -> list[FoundConversation]:
+    """Return those of the temporary conversations that live, in the order asked."""
+    found = Conversation.objects.filter(
+        application_id=application, object_id__in=object_ids, kind=Kind.TEMPORARY, expires_ms__gt=now_ms
+    ).values_list(
+        "id", "object_id", "kind", "creator", "attributes", "is_unique", "unique_id", "last_seq", "last_message_ms",
+        "created_ms", "updated_ms", "ttl_seconds",
+    )  # fmt: skip
+    place = {object_id: index for index, object_id in enumerate(object_ids)}
+    return _found(sorted(found, key=lambda row: place[row[1]]), with_members)
+
+
+def _order(where: Where, sort: Sequence[SortKey]) -> tuple[str, list[object]]:
+    parts: list[str] = []
+    values: list[object] = []
+    if not sort and (nearest := distance_order(where, vendor=connection.vendor)) is not None:
+        parts.append(f"{nearest[0]} ASC")
+        values += nearest[1]
+    for key in sort or [SortKey("lm", is_descending=True), SortKey("createdAt", is_descending=True)]:
+        column = _COLUMNS.get(key.key)
+        if column is None:
+            column, path = _attribute(key.key)
+            values.append(path)
+        parts.append(f"{column} {'DESC' if key.is_descending else 'ASC'}")
+    return ", ".join([*parts, "c.id DESC"]), values
+
+
+def _attribute(key: str) -> tuple[str, object]:
+    steps = key.split(".")
+    if connection.vendor == "postgresql":
+        return "c.attributes #> %s", steps
+    if any('"' in step for step in steps):
+        raise ConversationQueryFailed(f"Cannot sort by {key!r}.")
+    return "json_extract(c.attributes, %s)", "$" + "".join(f'."{step}"' for step in steps)
+
+
+def _found(rows: Sequence[Any], with_members: bool) -> list[FoundConversation]:
+    members: dict[int, list[str]] = {row[0]: [] for row in rows}
+    muted: dict[int, list[str]] = {row[0]: [] for row in rows}
+    entries = Member.objects.filter(conversation_id__in=list(members)).order_by("id")
+    if not with_members:
+        entries = entries.filter(is_muted=True)
+    for conversation, client_id, is_muted in entries.values_list("conversation_id", "client_id", "is_muted"):
+        if with_members:
+            members[conversation].append(client_id)
+        if is_muted:
+            muted[conversation].append(client_id)
+    return [
+        FoundConversation(
+            pk, object_id, Kind(kind), creator, _json(attributes), *rest, tuple(members[pk]), tuple(muted[pk])
+        )
+        for pk, object_id, kind, creator, attributes, *rest in rows
+    ]
+
+
+def _json(value: Any) -> dict[str, Any]:
+    # A raw cursor gives JSON as text on both engines; the ORM has parsed it.
+    parsed: dict[str, Any] = orjson.loads(value) if isinstance(value, str | bytes) else value
+    return parsed

@@ -1,0 +1,34 @@
+"""The server's one ASGI application: WebSockets to the gateway, HTTP to Django, life cycle to both.
+
+Plain ASGI: `manage.py serve` runs it on uvicorn, daphne runs it too.
+"""
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imcore.settings")
+
+from django.core.asgi import get_asgi_application
+
+http = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter
+
+from imcore.gateway import lifecycle
+from imcore.gateway.consumer import GatewayConsumer
+
+
+async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """Start and stop the background work with the server."""
+    while True:
+        event = await receive()
+        if event["type"] == "lifespan.startup":
+            await lifecycle.ensure_started()
+            await send({"type": "lifespan.startup.complete"})
+        elif event["type"] == "lifespan.shutdown":
+            await lifecycle.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": GatewayConsumer.as_asgi(), "lifespan": lifespan})

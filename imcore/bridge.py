@@ -1,0 +1,43 @@
+"""The only two doors between async and sync code.
+
+*Into the database*: storage functions are plain synchronous units of work; `in_database` runs one on a bounded pool of
+threads, each with a database connection of its own. When all threads are busy, calls wait their turn here, and the
+database's own time limits (`DATABASE_WAIT_SECONDS`) bound how long that can be.
+
+*Into async*: `in_async` runs one service coroutine from a view, a Celery task or a management command.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.db import close_old_connections
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_threads = ThreadPoolExecutor(max_workers=settings.DATABASE_THREADS, thread_name_prefix="database")
+
+
+def _unit_of_work(work: Callable[[], T]) -> T:
+    # Django clears these per request; here a unit of work is the request. It returns the connection to the pool, and
+    # drops one that has broken.
+    try:
+        return work()
+    finally:
+        close_old_connections()
+
+
+async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run one storage function in a database thread and return what it returns."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_threads, _unit_of_work, partial(work, *args, **kwargs))
+
+
+def in_async(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run one service coroutine from synchronous code and return what it returns."""
+    return async_to_sync(work)(*args, **kwargs)

@@ -1,0 +1,15 @@
+"""What a client declares to understand: the bits of `configBitmap` (realtime-protocol 4.1.1)."""
+
+from typing import Final
+
+PATCHES: Final = 1
+TEMPORARY_CONVERSATIONS: Final = 2
+AUTOMATIC_PUSH_BINDING: Final = 4
+TRANSIENT_ACKS: Final = 8
+KEPT_NOTIFICATIONS: Final = 16
+PARTIAL_FAILURE: Final = 32
+GROUP_RECEIPTS: Final = 64
+OMITS_CLIENT_ID: Final = 128
+
+# C# re-opens without a bitmap (realtime-protocol 4.1.1); this is what it declares when it does send one.
+ASSUMED: Final = 0xAB

@@ -1,0 +1,106 @@
+"""This process: its one inbox, and the last step from a delivery to the sessions that are here."""
+
+import asyncio
+import logging
+from typing import Any
+
+from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
+
+from imcore import redis
+from imcore.delivery.encoding import Delivery
+from imcore.delivery.ordering import Sequencer
+from imcore.delivery.presence import Presence
+from imcore.identifiers import RisingClock
+from imcore.protocol import codec
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_SECONDS = 2.0
+
+
+def inbox_of(node: str) -> str:
+    """Return the channel name of a node's inbox."""
+    return f"imcore.node.{node}"
+
+
+class Node:
+    """The sessions of this process as the target of deliveries, from here or from another node's inbox message."""
+
+    def __init__(self) -> None:
+        self.presence = Presence()
+        # One clock for all notices of this process makes `serverTs` strictly increasing for every client, as
+        # realtime-protocol 3.2 asks.
+        self.clock = RisingClock()
+        self._sequencer = Sequencer(self._hand_out)
+        self._reader: asyncio.Task[None] | None = None
+
+    def deliver(self, delivery: Delivery, skip: object = None) -> None:
+        """Hand a delivery to the sessions here, all but `skip`. Never waits."""
+        if redis.is_configured():
+            self._sequencer.submit(delivery, skip)
+        else:
+            # Alone, everything comes from here and in order; a gap is then a message that nobody was told of.
+            self._hand_out(delivery, skip)
+
+    def _hand_out(self, delivery: Delivery, skip: object) -> None:
+        clients = self.presence.local_clients(delivery.application)
+        if not clients:
+            return
+        body = codec.server_time(self.clock.next_ms()) + delivery.body
+        needs = delivery.needs
+        for client_id in delivery.to:
+            for session in clients.get(client_id, ()):
+                if session is not skip and session.config_bitmap & needs == needs:
+                    session.deliver(body)
+
+    async def send_to(self, node: str, deliveries: list[Delivery]) -> None:
+        """Put deliveries into another node's inbox. Raises RedisError or TimeoutError."""
+        message = {
+            "type": "deliver",
+            "deliveries": [
+                [delivery.application, delivery.to, delivery.body, delivery.needs, delivery.order]
+                for delivery in deliveries
+            ],
+        }
+        layer = get_channel_layer()
+        assert layer is not None
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            await layer.send(inbox_of(node), message)
+
+    def start(self) -> None:
+        """Begin to be reachable for other nodes."""
+        self.presence.start()
+        if redis.is_configured():
+            self._reader = asyncio.create_task(self._read_inbox(), name="inbox")
+
+    async def stop(self) -> None:
+        """Stop being reachable."""
+        await self.presence.stop()
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+            self._reader = None
+
+    async def _read_inbox(self) -> None:
+        layer = get_channel_layer()
+        assert layer is not None
+        inbox = inbox_of(self.presence.node)
+        while True:
+            try:
+                message = await layer.receive(inbox)
+            except (RedisError, OSError) as error:
+                logger.warning("The inbox could not be opened: %s", error)
+                await asyncio.sleep(1)
+                continue
+            for fields in message["deliveries"]:
+                self.deliver(_delivery(*fields))
+
+
+def _delivery(application: int, to: list[str], body: bytes, needs: int, order: Any) -> Delivery:
+    return Delivery(
+        application=application, to=to, body=body, needs=needs, order=tuple(order) if order is not None else None
+    )
+
+
+node = Node()

@@ -1,0 +1,41 @@
+"""Background work inside the server's own process, for when there is no broker to share.
+
+A Celery worker and its beat in two threads on the in-memory broker. What is queued dies with the process; so nothing
+is queued there that the database does not know to be due (tasks look for what is to do, they are not told).
+"""
+
+import threading
+
+from celery.beat import EmbeddedService
+from celery.worker import WorkController, state
+from django.conf import settings
+
+from imcore.celery import app
+
+
+def is_embedded() -> bool:
+    """Return whether background work runs in this process, because its broker is this process's memory."""
+    return str(settings.CELERY_BROKER_URL).startswith("memory:")
+
+
+class EmbeddedWorker:
+    """The worker and the beat of this process. Start once, stop once."""
+
+    def __init__(self) -> None:
+        self._worker = WorkController(
+            app=app, hostname="embedded", pool_cls="solo", concurrency=1, without_gossip=True, without_mingle=True,
+            without_heartbeat=True, quiet=True,
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._worker.start, name="celery", daemon=True)
+        self._beat = EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread.start()
+        self._beat.start()
+
+    def stop(self) -> None:
+        """Let the running task end, but wait no longer than a few seconds."""
+        self._beat.stop()
+        state.should_stop = 0
+        self._thread.join(timeout=5)

@@ -1,0 +1,228 @@
+"""Every error a client can be told, as a class.
+
+    ImError
+    ├── the request failed; the connection goes on
+    │   ├── 41xx session        SignatureFailed, InvalidLogin, SessionRequired, SessionTokenExpired, …
+    │   ├── 42xx internal       InternalError, SendTimeout
+    │   ├── 43xx conversation   ConversationNotFound, ConversationFull, OperationUnauthorized, …
+    │   └── 44xx message        InvalidMessagingTarget, …
+    └── ConnectionEnded         the connection ends with the code as its WebSocket close code
+        └── ApplicationNotAvailable, ReadTimeout, LoginTimeout, FrameTooLong, InvalidOrigin, Unparseable, …
+
+Services raise these classes; only the edges turn them into frames (`gateway/dispatch.py`) or HTTP bodies
+(`rest/exceptions.py`). Codes and names: realtime-protocol 11. The names are what SDK users match on, misspellings
+included.
+"""
+
+from typing import ClassVar
+
+
+class ImError(Exception):
+    """An anticipated failure that is told to the client.
+
+    `detail` is free text for the developer; `client_ids` are the ids it concerns in a partial failure; `app_code` and
+    `app_message` are the developer's own when a hook refused.
+    """
+
+    code: ClassVar[int] = 4200
+    reason: ClassVar[str] = "INTERNAL_ERROR"
+    http_status: ClassVar[int] = 400
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        client_ids: tuple[str, ...] = (),
+        app_code: int | None = None,
+        app_message: str = "",
+    ) -> None:
+        super().__init__(detail or self.reason)
+        self.detail = detail
+        self.client_ids = client_ids
+        self.app_code = app_code
+        self.app_message = app_message
+
+
+class ConnectionEnded(ImError):
+    """The connection cannot go on; its close code is `code`."""
+
+
+class ApplicationNotAvailable(ConnectionEnded):
+    """Unknown or disabled application. Clients do not reconnect after it."""
+
+    code = 4100
+    reason = "APP_NOT_AVAILABLE"
+    http_status = 401
+
+
+class ReadTimeout(ConnectionEnded):
+    """Nothing was heard from the client, not even a pong, within the idle limit."""
+
+    code = 4107
+    reason = "READ_TIMEOUT"
+
+
+class LoginTimeout(ConnectionEnded):
+    """The connection was opened and never used to log in."""
+
+    code = 4108
+    reason = "LOGIN_TIMEOUT"
+
+
+class FrameTooLong(ConnectionEnded):
+    """A frame over the server's bound; see MessageTooLong for a message over the application's."""
+
+    code = 4109
+    reason = "FRAME_TOO_LONG"
+    http_status = 413
+
+
+class InvalidOrigin(ConnectionEnded):
+    """A browser page whose origin is not on the application's list."""
+
+    code = 4110
+    reason = "INVALID_ORIGIN"
+    http_status = 403
+
+
+class Unparseable(ConnectionEnded):
+    """A frame that is not a command of the protocol."""
+
+    code = 4114
+    reason = "UNPARSEABLE_RAW_MESSAGE"
+
+
+class ApplicationUnknown(ImError):
+    """As ApplicationNotAvailable, told as the answer to a request before the connection is closed."""
+
+    code = 4100
+    reason = "APP_NOT_AVAILABLE"
+    http_status = 401
+
+
+class SignatureFailed(ImError):
+    """The login signature is missing, wrong or too old."""
+
+    code = 4102
+    reason = "SIGNATURE_FAILED"
+    http_status = 401
+
+
+class InvalidLogin(ImError):
+    """The client id is empty, longer than 64 characters or not storable text."""
+
+    code = 4103
+    reason = "INVALID_LOGIN"
+
+
+class SessionRequired(ImError):
+    """A command for a client that has no open session on this connection."""
+
+    code = 4105
+    reason = "SESSION_REQUIRED"
+
+
+class MessageTooLong(ImError):
+    """The body and its push data exceed the application's bound."""
+
+    code = 4109
+    reason = "FRAME_TOO_LONG"
+
+
+class SessionConflict(ImError):
+    """Another device holds this single-device login, or this device was signed out by one."""
+
+    code = 4111
+    reason = "SESSION_CONFLICT"
+
+
+class SessionTokenExpired(ImError):
+    """The session token is unknown or expired."""
+
+    code = 4112
+    reason = "SESSION_TOKEN_EXPIRED"
+    http_status = 401
+
+
+class InternalError(ImError):
+    """An unforeseen fault, or a command that this server does not support."""
+
+    code = 4200
+    reason = "INTERNAL_ERROR"
+    http_status = 500
+
+
+class SendTimeout(ImError):
+    """A message could not be stored in time; whether it was is unknown, so resend it with the same `dt`."""
+
+    code = 4201
+    reason = "SEND_MESSAGE_TIMEOUT"
+    http_status = 503
+
+
+class ConversationRequestInvalid(ImError):
+    """A conversation command with bad arguments."""
+
+    code = 4301
+    reason = "CONVERSATION_API_FAILED"
+
+
+class ConversationNotFound(ImError):
+    """No such conversation in this application."""
+
+    code = 4303
+    reason = "CONVERSATION_NOT_FOUND"
+    http_status = 404
+
+
+class ConversationFull(ImError):
+    """The conversation has, or would get, more members than allowed."""
+
+    code = 4304
+    reason = "CONVERSATION_FULL"
+
+
+class ConversationNotAllowed(ImError):
+    """The operation does not exist for this kind of conversation."""
+
+    code = 4308
+    reason = "CONVERSATION_NOT_ALLOWED"
+
+
+class ConversationQueryFailed(ImError):
+    """The `where`, `sort` or another argument of a conversation query cannot be evaluated."""
+
+    code = 4310
+    reason = "CONVERSATION_QUERY_FAILED"
+
+
+class HistoryRejected(ImError):
+    """History of a conversation is for its members."""
+
+    code = 4312
+    reason = "CONVERSATION_LOG_REJECTED"
+    http_status = 403
+
+
+class MembershipRequired(ImError):
+    """Only a member of the conversation may do this."""
+
+    code = 4317
+    reason = "CONVERSATION_MEMBERSHIP_REQUIRED"
+    http_status = 403
+
+
+class TemporaryConversationExpired(ImError):
+    """The temporary conversation has outlived its time to live."""
+
+    code = 4323
+    reason = "TEMPORARY_CONVERSATION_EXPIRED"
+    http_status = 404
+
+
+class InvalidMessagingTarget(ImError):
+    """The sender is not a member of the conversation, or the target does not exist."""
+
+    code = 4401
+    reason = "INVALID_MESSAGING_TARGET"
+    http_status = 403

@@ -1,0 +1,259 @@
+"""Who is here, in what state: connections, the lanes of their clients, and their sessions.
+
+Connection ─┬─ Lane "tom"   ── Session     commands of one client: one at a time, in the order they came
+            └─ Lane "mary"  ── Session     lanes do not wait for each other
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from imcore import metrics
+from imcore.appsettings import ApplicationSnapshot, applications
+from imcore.delivery.node import node
+from imcore.delivery.outbound import Event, Outbound
+from imcore.errors import ImError, InvalidLogin
+from imcore.protocol import codec
+from imcore.protocol.codec import Subprotocol
+from imcore.protocol.message_pb2 import CommandType, GenericCommand
+
+logger = logging.getLogger(__name__)
+
+IM_SERVICE = 2
+CLIENTS_PER_CONNECTION = 100
+CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
+
+
+class Session:
+    """One signed-in client on one connection."""
+
+    __slots__ = (
+        "_early", "_header", "client_id", "config_bitmap", "connection", "device", "tag", "token_generation",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        connection: "Connection",
+        *,
+        client_id: str,
+        device: int,
+        token_generation: int,
+        tag: str,
+        config_bitmap: int,
+    ) -> None:
+        self.connection = connection
+        self.client_id = client_id
+        self.device = device
+        self.token_generation = token_generation
+        self.tag = tag
+        self.config_bitmap = config_bitmap
+        self._header = codec.header(client_id=client_id)
+        self._early: list[bytes] | None = []
+
+    def deliver(self, body: bytes) -> None:
+        """Send a serialized body behind this session's header; hold it back until `opened` has gone out."""
+        if self._early is None:
+            self.connection.outbound.offer(self.connection.event(self._header + body))
+        elif len(self._early) < settings.OUTBOUND_MAX_FRAMES:
+            self._early.append(body)
+
+    def announce_opened(self) -> None:
+        """Let notices through: `opened` precedes every other frame of a client (realtime-protocol 4)."""
+        early, self._early = self._early or (), None
+        for body in early:
+            self.deliver(body)
+
+
+class Lane:
+    """The commands of one client id on one connection. Exists from its `open` to its end."""
+
+    __slots__ = ("backlog", "client_id", "session", "worker")
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        self.session: Session | None = None
+        self.backlog: deque[GenericCommand] = deque()
+        self.worker: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Context:
+    """What a handler is given beside its command."""
+
+    connection: "Connection"
+    lane: Lane
+    application: ApplicationSnapshot
+    after_reply: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def session(self) -> Session:
+        """The client's session. Only for handlers registered with `needs_session`."""
+        assert self.lane.session is not None
+        return self.lane.session
+
+    @property
+    def client_id(self) -> str:
+        """The client that sent the command."""
+        return self.lane.client_id
+
+
+class Connection:
+    """One accepted WebSocket."""
+
+    def __init__(
+        self,
+        *,
+        subprotocol: Subprotocol,
+        send: Callable[[Event], "asyncio.Future[None]"],
+        abort: Callable[[], None],
+        origin: str,
+    ) -> None:
+        self.subprotocol = subprotocol
+        self.origin = origin
+        self.lanes: dict[str, Lane] = {}
+        self.is_closing = False
+        self._application: ApplicationSnapshot | None = None
+        self._abort = abort
+        self._backlog = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.outbound = Outbound(
+            send,  # type: ignore[arg-type]
+            overflow=self._overflow,
+            max_frames=settings.OUTBOUND_MAX_FRAMES,
+            max_bytes=settings.OUTBOUND_MAX_BYTES,
+        )
+        connections.add(self)
+
+    @property
+    def application(self) -> ApplicationSnapshot | None:
+        """The application this connection belongs to, with its settings as they are now."""
+        if self._application is None:
+            return None
+        return applications.current(self._application)
+
+    def bind(self, application: ApplicationSnapshot) -> None:
+        """Make the connection belong to an application, for good."""
+        self._application = application
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a command has named the application yet."""
+        return self._application is not None
+
+    def expect_login(self, otherwise: ImError) -> None:
+        """Close with an error unless `logged_in` is called within LOGIN_SECONDS."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(settings.LOGIN_SECONDS, self.close, otherwise.code, otherwise.reason)
+
+    def logged_in(self) -> None:
+        """Stop waiting for a login."""
+        if self._timer is not None and not self.is_closing:
+            self._timer.cancel()
+            self._timer = None
+
+    def lane_for_open(self, client_id: str) -> Lane:
+        """Return the lane of a client that asks to open a session, making it if it is new here."""
+        lane = self.lanes.get(client_id)
+        if lane is None:
+            if len(self.lanes) >= CLIENTS_PER_CONNECTION:
+                raise InvalidLogin("Too many clients on one connection.")
+            lane = self.lanes[client_id] = Lane(client_id)
+        return lane
+
+    def lane_of(self, command: GenericCommand) -> Lane | None:
+        """Return the lane a command belongs to: its client's, else the first opened (realtime-protocol 3.3)."""
+        if command.HasField("peerId"):
+            return self.lanes.get(command.peerId)
+        return next(iter(self.lanes.values()), None)
+
+    def enqueue(self, lane: Lane, command: GenericCommand) -> None:
+        """Add a command to its lane's backlog, and to the connection's count of what waits."""
+        lane.backlog.append(command)
+        self._backlog += 1
+        if self._backlog >= settings.COMMAND_BACKLOG:
+            self._has_room.clear()
+
+    def dequeue(self, lane: Lane) -> GenericCommand:
+        """Take the next command of a lane."""
+        self._backlog -= 1
+        self._has_room.set()
+        return lane.backlog.popleft()
+
+    async def room(self) -> None:
+        """Wait until fewer than COMMAND_BACKLOG commands wait here; the socket is not read meanwhile."""
+        if not self._has_room.is_set():
+            await self._has_room.wait()
+
+    async def open_session(self, lane: Lane, session: Session) -> None:
+        """Put a session into its lane, in place of one that is already there, and on the presence table."""
+        assert self._application is not None
+        before, lane.session = lane.session, session
+        if before is not None:
+            node.presence.detach(self._application.pk, before)
+        await node.presence.attach(self._application.pk, session)
+        if self.is_closing:
+            # The socket went while Redis was being told; `end` has seen a lane without this session.
+            node.presence.detach(self._application.pk, session)
+
+    def close_session(self, lane: Lane) -> None:
+        """End a lane's session and the lane with it; the connection and its other clients go on."""
+        session, lane.session = lane.session, None
+        if session is not None and self._application is not None:
+            node.presence.detach(self._application.pk, session)
+        if not lane.backlog and self.lanes.get(lane.client_id) is lane:
+            del self.lanes[lane.client_id]
+
+    def event(self, raw: bytes) -> Event:
+        """Wrap a serialized command for this connection's subprotocol."""
+        return codec.frame_event(raw, is_text=self.subprotocol.is_text)
+
+    def send(self, command: GenericCommand) -> None:
+        """Send one command to this connection alone."""
+        self.outbound.offer(self.event(command.SerializeToString()))
+
+    def ask_to_leave(self) -> None:
+        """Send `goaway`, once per session with its client id, as each SDK needs it (realtime-protocol 1.7)."""
+        clients = [lane.client_id for lane in self.lanes.values() if lane.session is not None]
+        for client_id in clients:
+            self.send(GenericCommand(cmd=CommandType.goaway, peerId=client_id, service=IM_SERVICE))
+        if not clients:
+            self.send(GenericCommand(cmd=CommandType.goaway, service=IM_SERVICE))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close the WebSocket behind what is on its way; cut it off if that takes over CLOSE_SECONDS."""
+        if self.is_closing:
+            return
+        self.logged_in()
+        self.is_closing = True
+        self.outbound.offer({"type": "websocket.close", "code": code, "reason": reason})
+        self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._abort)
+
+    def _overflow(self) -> None:
+        logger.info("A client did not read its %d waiting frames and was cut off", settings.OUTBOUND_MAX_FRAMES)
+        self.is_closing = True
+        self._abort()
+
+    def end(self) -> None:
+        """Forget everything: the WebSocket is gone."""
+        self.is_closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self.outbound.stop()
+        for lane in list(self.lanes.values()):
+            # Commands that were received are carried through (a send is stored although its sender has left), but
+            # what waits behind them is not begun.
+            lane.backlog.clear()
+            self.close_session(lane)
+        self.lanes.clear()
+        self._has_room.set()
+        connections.discard(self)
+        metrics.count("connections.ended")
+
+
+connections: set[Connection] = set()

@@ -1,0 +1,92 @@
+"""One WebSocket: accept, receive, close.
+
+A Channels consumer by its place in the routing, but with a loop of its own. Channels' `dispatch` closes old database
+connections through a thread hop for every frame, and its `__call__` makes two tasks per frame; here a frame is decoded
+and handed to its lane in the task that read it. The consumer opens no channel: nodes, not connections, have inboxes.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
+from channels.consumer import AsyncConsumer
+from django.conf import settings
+
+from imcore import metrics
+from imcore.errors import FrameTooLong, ImError, LoginTimeout, Unparseable
+from imcore.gateway import dispatch, lifecycle
+from imcore.gateway.connection import Connection
+from imcore.gateway.websocket import EXTENSION
+from imcore.protocol import codec
+
+logger = logging.getLogger(__name__)
+
+
+class GatewayConsumer(AsyncConsumer):
+    """Serves one client connection in any of the four subprotocols, on any path."""
+
+    async def __call__(  # type: ignore[override]
+        self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Run the connection from the handshake to its end."""
+        await lifecycle.ensure_started()
+        await receive()  # websocket.connect
+        subprotocol, echoed = codec.choose_subprotocol(list(scope["subprotocols"]), scope["query_string"])
+        if subprotocol is None:
+            await send({"type": "websocket.close", "code": 1002, "reason": ""})  # before accept: HTTP 403
+            return
+        await send({"type": "websocket.accept", "subprotocol": echoed, "headers": []})
+        connection = Connection(
+            subprotocol=subprotocol,
+            send=send,
+            abort=_abort_of(scope),
+            origin=_origin(scope),  # type: ignore[arg-type]
+        )
+        connection.expect_login(LoginTimeout())
+        try:
+            await self._receive_until_closed(connection, receive)
+        except asyncio.CancelledError:
+            # Our own `abort` on a server without the extension; a shutting-down server cancels too, and is done.
+            logger.debug("A connection was cancelled")
+        finally:
+            connection.end()
+
+    async def _receive_until_closed(self, connection: Connection, receive: ASGIReceiveCallable) -> None:
+        while True:
+            event: Any = await receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            if connection.is_closing:
+                continue
+            frame = event.get("bytes")
+            if frame is None:
+                frame = event.get("text") or ""
+            try:
+                if len(frame) > settings.FRAME_MAX_BYTES:
+                    raise FrameTooLong
+                if isinstance(frame, str) is not connection.subprotocol.is_text:
+                    raise Unparseable
+                command = codec.decode(frame)
+            except ImError as error:
+                metrics.count(f"error.{error.code}")
+                connection.close(error.code, error.reason)
+                continue
+            await dispatch.receive(connection, command)
+            await connection.room()
+
+
+def _abort_of(scope: WebSocketScope) -> Any:
+    extension: Any = (scope.get("extensions") or {}).get(EXTENSION)
+    if extension is not None:
+        return extension["abort"]
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancel
+
+
+def _origin(scope: WebSocketScope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"origin":
+            return value.decode("latin-1")
+    return ""

@@ -1,0 +1,58 @@
+"""What runs beside the connections of a process: started before the first, stopped after the last."""
+
+import asyncio
+import logging
+
+from django.conf import settings
+
+from imcore import redis
+from imcore.appsettings import applications
+from imcore.delivery.node import node
+from imcore.gateway.connection import connections
+
+logger = logging.getLogger(__name__)
+
+CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
+
+_is_started = False
+
+
+async def ensure_started() -> None:
+    """Start the background work of this process unless it runs. daphne knows no lifespan, so connections ask too."""
+    global _is_started
+    if _is_started:
+        return
+    _is_started = True
+    applications.start()
+    node.start()
+
+
+async def stop() -> None:
+    """Stop the background work."""
+    global _is_started
+    if not _is_started:
+        return
+    _is_started = False
+    await node.stop()
+    await applications.stop()
+    await redis.close()
+
+
+def ask_everyone_to_leave() -> None:
+    """Send `goaway` to every connection: clients ask the router again and reconnect, here or elsewhere."""
+    for connection in list(connections):
+        connection.ask_to_leave()
+
+
+async def drain(seconds: float | None = None) -> None:
+    """Empty this process: `goaway` to all, time to leave, then 1001 for who is left. Nothing acknowledged is lost."""
+    if not connections:
+        return
+    limit = settings.DRAIN_SECONDS if seconds is None else seconds
+    logger.info("Asking %d connections to leave", len(connections))
+    ask_everyone_to_leave()
+    deadline = asyncio.get_running_loop().time() + limit
+    while connections and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.05)
+    for connection in list(connections):
+        connection.close(CLOSE_CODE_GOING_AWAY)

@@ -1,0 +1,82 @@
+"""Which function serves which command.
+
+A handler is an async function of two arguments, the context and the decoded command, that returns the reply or None
+for a command that has none. It makes one service call; serial, address, errors and time limits are dispatch's
+business (architecture 3.6).
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from imcore.errors import ImError
+from imcore.protocol.message_pb2 import CommandType, ErrorCommand, GenericCommand, OpType
+
+if TYPE_CHECKING:
+    from imcore.gateway.connection import Context
+
+Handler = Callable[["Context", GenericCommand], Awaitable[GenericCommand | None]]
+Failure = Callable[[GenericCommand, ImError], GenericCommand]
+HandlerT = TypeVar("HandlerT", bound=Handler)
+
+
+def error_command(error: ImError) -> ErrorCommand:
+    """Write an error as the protocol's body for it (realtime-protocol 11); `code` and `reason` are always there."""
+    body = ErrorCommand(code=error.code, reason=error.reason, pids=error.client_ids)
+    if error.detail:
+        body.detail = error.detail
+    if error.app_code is not None:
+        body.appCode = error.app_code
+        body.appMsg = error.app_message
+    return body
+
+
+def failed_with_error(command: GenericCommand, error: ImError) -> GenericCommand:
+    """Tell a failure as an `error` command: what every request gets that has no shape of its own."""
+    return GenericCommand(cmd=CommandType.error, errorMessage=error_command(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """How one command is served.
+
+    `needs_session`: refused with 4105 unless its client is signed in on the connection. `failure`: the shape its
+    errors travel in. `answers_without_serial`: replies even to a request without `i` (Java's re-open).
+    """
+
+    handler: Handler
+    needs_session: bool
+    failure: Failure
+    answers_without_serial: bool
+
+
+_commands: dict[tuple[int, int | None], Registration] = {}
+
+
+def command(
+    cmd: CommandType,
+    op: OpType | None = None,
+    *,
+    needs_session: bool = True,
+    failure: Failure = failed_with_error,
+    answers_without_serial: bool = False,
+) -> Callable[[HandlerT], HandlerT]:
+    """Register a handler for a command; without `op`, for the command whatever its op (C# sends `logs` with one)."""
+
+    def register(handler: HandlerT) -> HandlerT:
+        if (cmd, op) in _commands:
+            raise ValueError(f"{CommandType.Name(cmd)}/{op} has a handler already.")
+        _commands[cmd, op] = Registration(handler, needs_session, failure, answers_without_serial)
+        return handler
+
+    return register
+
+
+def find(cmd: int, op: int | None) -> Registration | None:
+    """Return how a command is served, or None if it is not."""
+    return _commands.get((cmd, op)) or _commands.get((cmd, None))
+
+
+def registered() -> dict[tuple[int, int | None], Registration]:
+    """Return every registration by (cmd, op)."""
+    return dict(_commands)

@@ -1,0 +1,84 @@
+"""uvicorn's sans-IO WebSocket protocol, with the protocol's close codes and no weak spot against a silent peer.
+
+The gateway works without it (on daphne, for instance); then oversized frames close with 1009, keep-alive time-outs
+with 1011, and a client that does not read is only let go when its TCP connection ends.
+"""
+
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
+from websockets.server import ServerProtocol
+
+from imcore.errors import FrameTooLong, ReadTimeout
+
+# The key in the ASGI scope's extensions under which the consumer finds `abort`.
+EXTENSION = "imcore.transport"
+
+
+class _Protocol(ServerProtocol):
+    """Fails with the protocol's own code for a message over `max_size` (realtime-protocol 4.16)."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        if code == CloseCode.MESSAGE_TOO_BIG:
+            code, reason = FrameTooLong.code, FrameTooLong.reason
+        super().fail(code, reason)
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket on uvicorn. Named in `serve` by `--ws`; relies on uvicorn's internals, hence the exact pin."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conn = _Protocol(max_size=self.config.ws_max_size, logger=self.conn.logger)
+        self.heard_at = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the peer. Whatever they are, they prove that it lives."""
+        self.heard_at = self.loop.time()
+        super().data_received(data)
+
+    def handle_connect(self, event: Any) -> None:
+        """Start the application with a way to cut this connection in its scope."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope["extensions"][EXTENSION] = {"abort": self.abort}  # type: ignore[index]
+
+    def abort(self) -> None:
+        """Drop the connection without waiting for the peer to read what is on its way."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless the peer does not read: else its pings would fill our memory with pongs."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def keepalive_timeout(self) -> None:
+        """Close with 4107 a peer that sent nothing, not even a pong, since the ping."""
+        self.pong_timer = None
+        self.pending_ping_payload = None
+        if self.close_sent or self.transport.is_closing():
+            return
+        # Reading pauses while the application is busy with a frame, so a pong may be late without fault.
+        if self.heard_at >= self.ping_sent_at or self.read_paused:
+            self.schedule_ping()
+            return
+        self.conn.fail(ReadTimeout.code, ReadTimeout.reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.writable.is_set():
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    def send_receive_event_to_app(self) -> None:
+        """Pass a message on. Text that is not UTF-8 cannot be base64 either: the codec shall refuse it (4114)."""
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = [b"\x00"]
+        super().send_receive_event_to_app()

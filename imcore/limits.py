@@ -1,0 +1,31 @@
+"""Protocol facts: bounds nobody sets, because the protocol and its shipped clients fix them.
+
+Each line names its source in the specification (section numbers of realtime-protocol unless said otherwise).
+What an operator may choose is in `settings.py`; what an application may choose is in its settings models.
+"""
+
+from typing import Final
+
+CLIENT_ID_MAX_CHARACTERS: Final = 64  # 12: "1-64 characters, any UTF-8 text"
+ONLINE_QUERY_MAX_CLIENTS: Final = 20  # 4.1.3: sessionPeerIds, extra ids are ignored
+
+MESSAGE_MAX_BYTES: Final = 5120  # 5: body + pushData; the default of the application's setting
+DEDUPLICATION_TOKEN_MAX_CHARACTERS: Final = 64  # SDKs send a uuid; anything longer is kept as its digest
+
+MEMBERS_MAX: Final = 500  # 12: members of a normal conversation; the default of the application's setting
+TEMPORARY_MEMBERS_MAX: Final = 10  # 12
+TEMPORARY_ID_PREFIX: Final = "_tmp:"  # 4.15: every SDK recognises temporary conversations by it
+TEMPORARY_TTL_DEFAULT_SECONDS: Final = 86_400  # 4.15
+TEMPORARY_TTL_MAX_SECONDS: Final = 30 * 86_400  # limits-settings-conflicts 1
+
+CONVERSATION_PAGE_DEFAULT: Final = 10  # 4.4
+CONVERSATION_PAGE_MAX: Final = 100  # 4.4
+CONVERSATION_LOOKUP_MAX: Final = 1000  # 4.4: when `where` bounds objectId by $in (JS asks for 999)
+MEMBER_LIST_MAX: Final = 50  # 4.5: conv/members
+CONVERSATION_ID_MAX_CHARACTERS: Final = 64  # ours are 24 hexadecimal digits; imported ids may differ
+
+HISTORY_PAGE_DEFAULT: Final = 20  # 4.11
+HISTORY_PAGE_MAX: Final = 100  # 4.11: subprotocols .2 and .3
+HISTORY_PAGE_MAX_PUSH_MODE: Final = 1000  # limits-settings-conflicts 4: subprotocol .1
+
+UNREAD_MAX: Final = 100  # 12: the count means "100 or more" there

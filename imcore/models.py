@@ -1,0 +1,109 @@
+"""The tenant, and the base of what a tenant may choose. Everything else hangs on an Application."""
+
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinLengthValidator, RegexValidator
+from django.db import models, transaction
+
+from imcore import identifiers
+
+
+class Application(models.Model):
+    """One tenant: what LeanCloud calls an app. Its clients, conversations and messages are invisible to others."""
+
+    name = models.CharField(max_length=100, help_text="For people; clients never see it.")
+    app_id = models.CharField(
+        "App ID",
+        max_length=64,
+        unique=True,
+        default=identifiers.application_id,
+        # The Java SDK silently has no endpoint for ids of 8 characters or fewer (rest-api 1.3).
+        validators=[
+            MinLengthValidator(9, "An App ID needs more than 8 characters: the Java SDK refuses shorter ones."),
+            RegexValidator(r"^[A-Za-z0-9_-]+$", "An App ID has letters, digits, '-' and '_' only."),
+        ],
+    )
+    app_key = models.CharField("App Key", max_length=64, default=identifiers.secret_key)
+    master_key = models.CharField(
+        "Master Key",
+        max_length=64,
+        default=identifiers.secret_key,
+        help_text="Secret. Changing it also ends every session token.",
+    )
+    is_active = models.BooleanField(default=True, help_text="Off: clients get 4100 APP_NOT_AVAILABLE and stay away.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    # Counts the changes of this row and of every settings row; servers reload an application when it rises.
+    version = models.PositiveBigIntegerField(default=1, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.app_id})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the application and make running servers reload it."""
+        if self.pk:
+            self.version = models.F("version") + 1  # type: ignore[assignment]
+        super().save(*args, **kwargs)
+        if not isinstance(self.version, int):
+            self.refresh_from_db(fields=["version"])
+
+
+class ApplicationSettings(models.Model):
+    """Base of an app's settings model. Fields need a default; names must be unique across all apps."""
+
+    application = models.OneToOneField(Application, on_delete=models.CASCADE, primary_key=True, related_name="+")
+
+    registry: ClassVar[list[type["ApplicationSettings"]]] = []
+
+    class Meta:
+        abstract = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        ApplicationSettings.registry.append(cls)
+
+    def __str__(self) -> str:
+        return str(self._meta.verbose_name)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the row and make running servers reload the application, both or neither."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            Application.objects.filter(pk=self.pk).update(version=models.F("version") + 1)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of the settings of this model, in the order they are declared."""
+        return [field.name for field in cls._meta.concrete_fields if field.name != "application"]
+
+
+def validate_origins(value: str) -> None:
+    """Refuse a list of web origins with a line that is not scheme, host and port alone."""
+    for origin in value.split():
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValidationError(f"{origin!r} is not an origin; write it like https://chat.example.com")
+
+
+class GatewaySettings(ApplicationSettings):
+    """What an application chooses about its connections."""
+
+    allowed_origins = models.TextField(
+        blank=True,
+        default="",
+        validators=[validate_origins],
+        help_text="Web security domains: the origins of web pages that may connect, one per line, such as "
+        "https://chat.example.com; others are closed with 4110. Empty: all. localhost is always allowed.",
+    )
+
+    class Meta:
+        verbose_name = "Connections"
+        verbose_name_plural = "Connections"
+
+    def origins(self) -> list[str]:
+        """Return the allowed origins as a list."""
+        return self.allowed_origins.split()

@@ -1,0 +1,71 @@
+"""The Redis client of this process, and every key name in one place.
+
+    imcore:node:<node>                     lease of a node; expires NODE_LEASE_SECONDS after its last heartbeat
+    imcore:online:<application>:<client>   set of the nodes that hold a session of this client
+    imcore:nodes                           set of all nodes that had a lease, for the sweep of dead ones
+
+Everything here may be lost at any time: nodes write it again with their next heartbeat. The channel layer keeps its
+own keys under `imcore…`/`specific.…` and Celery its queues.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import redis
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+SOCKET_SECONDS = 2.0
+
+_clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, Redis]" = WeakKeyDictionary()
+
+
+def is_configured() -> bool:
+    """Return whether there is a Redis; without one, this process is alone."""
+    return bool(settings.REDIS_URL)
+
+
+def client() -> "Redis":
+    """Return the client of the running loop. Its calls raise `redis.RedisError` within SOCKET_SECONDS."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = redis.asyncio.Redis.from_url(
+            settings.REDIS_URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS
+        )
+    return _clients[loop]
+
+
+async def close() -> None:
+    """Close the client of the running loop."""
+    found = _clients.pop(asyncio.get_running_loop(), None)
+    if found is not None:
+        await found.aclose()
+
+
+def check() -> str:
+    """Return "ok", "not configured", or what is wrong, for /readyz."""
+    if not is_configured():
+        return "not configured"
+    probe = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS
+    )
+    try:
+        probe.ping()
+    except redis.RedisError as error:
+        return f"failed: {type(error).__name__}"
+    finally:
+        probe.close()
+    return "ok"
+
+
+def node_key(node: str) -> str:
+    """Return the key of a node's lease."""
+    return f"imcore:node:{node}"
+
+
+def online_key(application: int, client_id: str) -> str:
+    """Return the key of the set of nodes that hold a client."""
+    return f"imcore:online:{application}:{client_id}"

@@ -1,0 +1,63 @@
+"""The realtime router, which tells an SDK where its WebSocket is, and the two health checks."""
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from rest_framework.decorators import api_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from imcore import redis
+from imcore.appsettings import applications
+from imcore.bridge import in_async
+from imcore.errors import ImError
+
+# Clients ask again after this; a planned move does not wait for it but sends `goaway`.
+ROUTE_TTL_SECONDS = 3600
+
+
+class RouteUnknown(ImError):
+    """The router does not know the application. 404 makes the Apple SDKs stop asking (realtime-protocol 1.3)."""
+
+    code = 404
+    reason = "No application has this App ID."
+    http_status = 404
+
+
+@api_view(["GET"])
+def route(request: Request) -> Response:
+    """Answer `GET /v1/route?appId=…` with the WebSocket URL (realtime-protocol 1.3).
+
+    The scheme follows the request: an SDK that came by TLS gets `wss`, one that came without gets `ws`, whatever
+    `secure` says, because JavaScript asks for `secure=true` by default and this is the only port there is. Unknown
+    parameters are ignored. `secondary` repeats `server`: Java and C# break without it.
+    """
+    app_id = request.query_params.get("appId")
+    if app_id:
+        application = in_async(applications.get, app_id)
+        if application is None or not application.is_active:
+            raise RouteUnknown
+    origin = settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+    server = f"ws{origin.removeprefix('http')}/"
+    return Response({"groupId": "g0", "server": server, "secondary": server, "ttl": ROUTE_TTL_SECONDS})
+
+
+async def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that the process is alive, whatever it depends on."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Say whether the process can serve: 200 if the database and Redis (where configured) answer, else 503."""
+    checks = {"database": _check_database(), "redis": redis.check()}
+    is_ready = all(check in ("ok", "not configured") for check in checks.values())
+    return JsonResponse({"status": "ok" if is_ready else "unavailable", **checks}, status=200 if is_ready else 503)
+
+
+def _check_database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception as error:  # noqa: BLE001 - any failure means the same here; its text may hold a password
+        return f"failed: {type(error).__name__}"
+    return "ok"

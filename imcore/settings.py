@@ -1,0 +1,205 @@
+"""The operator's choices, read from the environment. `docs/settings.md` lists them."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _number(name: str, default: float) -> float:
+    return float(os.environ.get(name) or default)
+
+
+def _words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def _kept_secret(path: Path) -> str:
+    """Return the secret in `path`, making the file at first use; O_EXCL lets one of several processes win."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    secret = secrets.token_urlsafe(48)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret)
+    return secret
+
+
+HOST = os.environ.get("HOST") or "127.0.0.1"
+PORT = int(os.environ.get("PORT") or 8000)
+DATA_DIR = Path(os.environ.get("IMCORE_DATA_DIR") or BASE_DIR / "var").resolve()
+REDIS_URL = os.environ.get("REDIS_URL", "")
+
+# What clients are told to connect to. Empty: the host and scheme they asked the router by.
+PUBLIC_URL = os.environ.get("IMCORE_PUBLIC_URL", "").rstrip("/")
+if PUBLIC_URL and urlsplit(PUBLIC_URL).scheme not in ("http", "https"):
+    raise ValueError("IMCORE_PUBLIC_URL must start with http:// or https://")
+
+SECRET_KEY = os.environ.get("SECRET_KEY") or _kept_secret(DATA_DIR / "secret_key")
+DEBUG = os.environ.get("DEBUG", "") == "1"
+# The API answers under whatever name a client reaches it by, as the hosted service did under customers' own domains.
+ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "*")
+CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS") + ([PUBLIC_URL] if PUBLIC_URL else [])
+
+INSTALLED_APPS = [
+    "imcore",
+    "hooks",
+    "pushnotify",
+    "conversations",
+    "messaging",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "corsheaders",
+]
+
+MIDDLEWARE = [
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# A redirect would lose the body of a POST, and old SDKs follow none (rest-api 1.4).
+APPEND_SLASH = False
+
+ROOT_URLCONF = "imcore.urls"
+ASGI_APPLICATION = "imcore.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASE_THREADS = int(_number("IMCORE_DATABASE_THREADS", 8))
+DATABASE_WAIT_SECONDS = _number("IMCORE_DATABASE_WAIT_SECONDS", 10)
+
+
+def _database() -> dict[str, Any]:
+    url = os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'imcore.sqlite3'}"
+    config: dict[str, Any] = dict(dj_database_url.parse(url))
+    options = config.setdefault("OPTIONS", {})
+    if config["ENGINE"].endswith("sqlite3"):
+        # IMMEDIATE: a transaction that starts by reading and then writes would fail at once instead of waiting its
+        # turn. FULL: an acknowledged message survives a power cut, and batches make it cheap.
+        options.update(
+            transaction_mode="IMMEDIATE",
+            timeout=DATABASE_WAIT_SECONDS,
+            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=134217728;",
+        )
+        # pytest-django's database must be a file: the in-memory one is one connection, and ours come from threads.
+        config["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+    else:
+        wait_ms = int(DATABASE_WAIT_SECONDS * 1000)
+        options.setdefault("options", f"-c statement_timeout={wait_ms} -c lock_timeout={wait_ms}")
+        options["pool"] = {
+            "min_size": 1,
+            # The bridge's threads, and as many again for views and tasks.
+            "max_size": 2 * DATABASE_THREADS,
+            "timeout": DATABASE_WAIT_SECONDS,
+        }
+    return config
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Only the inbox of a node travels here; in one process nothing does.
+CHANNEL_LAYERS: dict[str, Any] = (
+    {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL], "prefix": "imcore"},
+        }
+    }
+    if REDIS_URL
+    else {}
+)
+
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or REDIS_URL or "memory://localhost/"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TIME_LIMIT = 600
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "forget-devices": {"task": "messaging.forget_devices", "schedule": 3600.0},
+    "delete-expired-conversations": {"task": "conversations.delete_expired", "schedule": 300.0},
+}
+
+# How long things may take and how much may wait; docs/settings.md says what happens at each bound.
+FRAME_MAX_BYTES = int(_number("IMCORE_FRAME_MAX_BYTES", 256 * 1024))
+LOGIN_SECONDS = _number("IMCORE_LOGIN_SECONDS", 300)
+# SDKs speak every 180 s (realtime-protocol 1.6); pings find a dead connection earlier than they would.
+PING_SECONDS = _number("IMCORE_PING_SECONDS", 60)
+PONG_SECONDS = _number("IMCORE_PONG_SECONDS", 60)
+COMMAND_SECONDS = _number("IMCORE_COMMAND_SECONDS", 15)
+COMMAND_BACKLOG = int(_number("IMCORE_COMMAND_BACKLOG", 64))
+OUTBOUND_MAX_FRAMES = int(_number("IMCORE_OUTBOUND_MAX_FRAMES", 1000))
+OUTBOUND_MAX_BYTES = int(_number("IMCORE_OUTBOUND_MAX_BYTES", 1024 * 1024))
+STORE_BATCH = int(_number("IMCORE_STORE_BATCH", 256))
+STORE_BACKLOG = int(_number("IMCORE_STORE_BACKLOG", 20_000))
+CONVERSATION_CACHE = int(_number("IMCORE_CONVERSATION_CACHE", 50_000))
+DRAIN_SECONDS = _number("IMCORE_DRAIN_SECONDS", 5)
+QUERY_SECONDS = _number("IMCORE_QUERY_SECONDS", 2)
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "static/"
+# whitenoise serves the admin's files straight from their packages; it only insists that this folder exists.
+STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+CORS_ALLOW_ALL_ORIGINS = True
+CORS_PREFLIGHT_MAX_AGE = 86_400  # rest-api 2.8
+CORS_URLS_REGEX = r"^/*(v1|1\.1|1\.2|2)/.*$"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "imcore.rest.exceptions.to_response",
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
+    "loggers": {"imcore": {"level": os.environ.get("LOG_LEVEL", "INFO")}},
+}

@@ -1,0 +1,19 @@
+"""Paths. Apps are named by string, so that the core imports none of them.
+
+SDKs write `//v1/route` when their server address ends in a slash, hence the tolerant patterns (rest-api 1.4).
+"""
+
+from django.contrib import admin
+from django.urls import path, re_path
+
+from imcore.rest import router
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("healthz", router.healthz),
+    path("readyz", router.readyz),
+    re_path(r"^/*v1/route/?$", router.route),
+]
+
+handler404 = "imcore.rest.exceptions.not_found"
+handler500 = "imcore.rest.exceptions.server_error"

@@ -1,0 +1,58 @@
+"""`direct`: send a message."""
+
+from imcore import identifiers
+from imcore.errors import ConversationRequestInvalid, ImError, InternalError
+from imcore.gateway.connection import Context
+from imcore.gateway.registry import command
+from imcore.protocol.message_pb2 import AckCommand, CommandType, DirectCommand, GenericCommand
+from messaging.events import Body, Mentions
+from messaging.models import MessagingSettings
+from messaging.services import sending
+
+
+def failed_ack(request: GenericCommand, error: ImError) -> GenericCommand:
+    """Tell that a send failed: an ack with `code`, and with an id and a time, which Swift expects (P47)."""
+    now_ms = identifiers.now_ms()
+    body = AckCommand(code=error.code, reason=error.reason, uid=identifiers.message_id(now_ms), t=now_ms)
+    if error.app_code is not None:
+        body.appCode = error.app_code
+        body.appMsg = error.app_message
+    return GenericCommand(cmd=CommandType.ack, ackMessage=body)
+
+
+@command(CommandType.direct, failure=failed_ack)
+async def direct(context: Context, request: GenericCommand) -> GenericCommand:
+    """Send a message (realtime-protocol 4.9.1). With a `dt` it may be sent again: it is stored and delivered once."""
+    message = request.directMessage
+    _check_supported(message)
+    sent = await sending.send(
+        application=context.application.pk,
+        settings=context.application.of(MessagingSettings),
+        conversation_id=message.cid,
+        sender=context.client_id,
+        session=context.session,
+        body=_body(message),
+        push_data=message.pushData,
+        mentions=Mentions(tuple(message.mentionPids), message.mentionAll),
+        is_transient=message.transient,
+        wants_receipt=message.r,
+        deduplication_token=message.dt,
+        now_ms=identifiers.now_ms(),
+    )
+    return GenericCommand(cmd=CommandType.ack, ackMessage=AckCommand(uid=sent.message_id, t=sent.timestamp_ms))
+
+
+def _check_supported(message: DirectCommand) -> None:
+    if message.will:
+        raise InternalError("This server does not support will messages yet.")
+    if message.toPeerIds or message.roomId:
+        raise InternalError("This server does not support messages without a conversation.")
+
+
+def _body(message: DirectCommand) -> Body:
+    # C# takes a present, empty `binaryMsg` for a binary message, so only a filled one, or a lone one, is one.
+    if message.binaryMsg or (message.HasField("binaryMsg") and not message.HasField("msg")):
+        return Body(text=None, binary=message.binaryMsg)
+    if not message.HasField("msg"):
+        raise ConversationRequestInvalid("The message has no body.")
+    return Body(text=message.msg, binary=None)

@@ -1,0 +1,102 @@
+"""`session/open`, `close`, `refresh`, `query`."""
+
+from datetime import UTC, datetime
+
+from imcore import limits
+from imcore.delivery.node import node
+from imcore.errors import ImError, SessionTokenExpired, SignatureFailed
+from imcore.gateway.connection import Context, Session
+from imcore.gateway.registry import command, failed_with_error
+from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+from messaging.services import sessions
+
+
+def failed_open(request: GenericCommand, error: ImError) -> GenericCommand:
+    """Tell that an open failed (realtime-protocol 4.1.1).
+
+    To Java's re-open without `i` only a wrong signature or token may be told as an `error`; anything else as `closed`.
+    """
+    if request.HasField("i") or isinstance(error, SignatureFailed | SessionTokenExpired):
+        return failed_with_error(request, error)
+    body = SessionCommand(code=error.code, reason=error.reason)
+    if error.detail:
+        body.detail = error.detail
+    return GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=body)
+
+
+@command(CommandType.session, OpType.open, needs_session=False, failure=failed_open, answers_without_serial=True)
+async def open_session(context: Context, request: GenericCommand) -> GenericCommand:
+    """Sign a client in (realtime-protocol 4.1.1).
+
+    An open for a client that is signed in on this connection already takes the old session's place, so nothing is
+    delivered twice.
+    """
+    asked = request.sessionMessage
+    bitmap = asked.configBitmap if asked.HasField("configBitmap") else None
+    now = datetime.now(UTC)
+    if asked.st:
+        signed_in = await sessions.open_with_token(
+            application=context.application,
+            client_id=context.client_id,
+            token=asked.st,
+            config_bitmap=bitmap,
+            now=now,
+        )
+    else:
+        signed_in = await sessions.open_session(
+            application=context.application,
+            client_id=context.client_id,
+            identity=asked.deviceId or asked.deviceToken,
+            tag=asked.tag,
+            config_bitmap=bitmap,
+            user_agent=asked.ua,
+            now=now,
+        )
+    device = signed_in.device
+    session = Session(
+        context.connection,
+        client_id=context.client_id,
+        device=device.pk,
+        token_generation=device.generation,
+        tag=device.tag,
+        config_bitmap=device.config_bitmap,
+    )
+    await context.connection.open_session(context.lane, session)
+    context.connection.logged_in()
+    context.after_reply.append(session.announce_opened)
+    reply = _answer(OpType.opened, st=signed_in.token.text, stTtl=signed_in.token.ttl_seconds)
+    reply.serverTs = node.clock.next_ms()
+    return reply
+
+
+@command(CommandType.session, OpType.close)
+async def close(context: Context, request: GenericCommand) -> GenericCommand:
+    """Sign the client out here and void its tokens. JavaScript waits for the reply before it drops the socket."""
+    await sessions.close(device=context.session.device)
+    context.after_reply.append(lambda: context.connection.close_session(context.lane))
+    return _answer(OpType.closed)
+
+
+@command(CommandType.session, OpType.refresh)
+async def refresh(context: Context, request: GenericCommand) -> GenericCommand:
+    """Issue a new token. The open session is the authorisation; the old token is usually expired (P13a)."""
+    token = sessions.issue_token(
+        application=context.application,
+        device=context.session.device,
+        generation=context.session.token_generation,
+        now=datetime.now(UTC),
+    )
+    return _answer(OpType.refreshed, st=token.text, stTtl=token.ttl_seconds)
+
+
+@command(CommandType.session, OpType.query)
+async def query(context: Context, request: GenericCommand) -> GenericCommand:
+    """Tell which of at most 20 clients are on line; further ids are ignored."""
+    asked = list(dict.fromkeys(request.sessionMessage.sessionPeerIds[: limits.ONLINE_QUERY_MAX_CLIENTS]))
+    online = await node.presence.online(context.application.pk, asked)
+    return _answer(OpType.query_result, onlineSessionPeerIds=online)
+
+
+def _answer(op: OpType, **fields: object) -> GenericCommand:
+    body = SessionCommand(**fields)  # type: ignore[arg-type]
+    return GenericCommand(cmd=CommandType.session, op=op, sessionMessage=body)

@@ -1,0 +1,16 @@
+"""Typed messages: what the server needs to know of a body it otherwise passes on untouched (realtime-protocol 5)."""
+
+import orjson
+
+
+def message_type(text: str) -> int | None:
+    """Return the `_lctype` of a text body, or None for a body without one. Any text is a legal body."""
+    if not text.startswith("{") or '"_lctype"' not in text:
+        return None
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    number = body.get("_lctype")
+    is_number = isinstance(number, int) and not isinstance(number, bool) and -(2**31) <= number < 2**31
+    return number if is_number else None

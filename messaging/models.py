@@ -1,0 +1,106 @@
+"""Tables of messages and of the devices that clients sign in from.
+
+Messages refer to conversations by number, not by foreign key: the app below keeps its models to itself.
+"""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from imcore import limits
+from imcore.models import ApplicationSettings
+
+
+class Message(models.Model):
+    """A stored message. The row is the message: it was acknowledged after this was committed.
+
+    `seq` is dense and `timestamp_ms` strictly increasing within a conversation. A text body is in `text`; a binary one
+    in `data`, as is the rare text with a NUL, which PostgreSQL's text cannot hold.
+    """
+
+    message_id = models.CharField("id", max_length=22, primary_key=True)
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    conversation_id = models.BigIntegerField()
+    seq = models.PositiveBigIntegerField()
+    timestamp_ms = models.BigIntegerField()
+    sender = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    text = models.TextField(null=True, blank=True)
+    data = models.BinaryField(null=True, blank=True)
+    is_binary = models.BooleanField(default=False)
+    # `_lctype` of the body if it has one, for the type filter of history (realtime-protocol 4.11).
+    message_type = models.IntegerField(null=True, blank=True)
+    mention_ids = models.JSONField(null=True, blank=True)
+    mention_all = models.BooleanField(default=False)
+    wants_receipt = models.BooleanField(default=False)
+    deduplication_token = models.CharField(max_length=limits.DEDUPLICATION_TOKEN_MAX_CHARACTERS, null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["conversation_id", "seq"], name="message_seq"),
+            models.UniqueConstraint(
+                fields=["conversation_id", "sender", "deduplication_token"],
+                name="message_deduplication",
+                condition=models.Q(deduplication_token__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(fields=["conversation_id", "timestamp_ms", "seq"], name="message_timestamp")]
+
+    def __str__(self) -> str:
+        return self.message_id
+
+
+class DeviceState(models.TextChoices):
+    """Whether a device's session tokens still open the door, and if not, which answer they get."""
+
+    SIGNED_IN = "signed in"
+    CLOSED = "closed"
+
+
+class Device(models.Model):
+    """One device that a client id has signed in from: the record behind its session tokens.
+
+    A re-open may bring nothing but its token (realtime-protocol 4.1.1), so tag, identity and capabilities are kept
+    here. Closing raises `generation`, which voids every token issued before.
+    """
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+")
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    identity = models.CharField(
+        max_length=64, help_text="deviceId, else deviceToken, as the client sent it; long ones as a digest."
+    )
+    tag = models.CharField(max_length=64, blank=True)
+    config_bitmap = models.BigIntegerField(default=0)
+    state = models.CharField(max_length=16, choices=DeviceState.choices, default=DeviceState.SIGNED_IN)
+    generation = models.PositiveIntegerField(default=1)
+    user_agent = models.CharField(max_length=200, blank=True)
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["application", "client_id", "identity"], name="device_once"),
+        ]
+        indexes = [models.Index(fields=["last_seen_at"], name="device_last_seen")]
+        ordering = ["-last_seen_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.client_id} on {self.identity}"
+
+
+class MessagingSettings(ApplicationSettings):
+    """What an application chooses about its messages and sessions."""
+
+    message_max_bytes = models.PositiveIntegerField(
+        default=limits.MESSAGE_MAX_BYTES,
+        validators=[MinValueValidator(1), MaxValueValidator(128 * 1024)],
+        help_text="Body and push data together; a longer message fails with 4109. The Swift and Objective-C SDKs "
+        "refuse more than 5120 bytes by themselves.",
+    )
+    session_token_seconds = models.PositiveIntegerField(
+        default=7 * 86_400,
+        validators=[MinValueValidator(60), MaxValueValidator(365 * 86_400)],
+        help_text="Life of a session token: how long a client may stay away and come back without a login signature.",
+    )
+
+    class Meta:
+        verbose_name = "Messages and sessions"
+        verbose_name_plural = "Messages and sessions"

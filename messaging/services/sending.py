@@ -1,0 +1,199 @@
+"""THE PIPELINE: from a send to its acknowledgement, top to bottom.
+
+    check the body → find the conversation → may they? → store in a batch → hand the event to delivery → acknowledge
+
+The acknowledgement is returned after the commit and never waits for delivery.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.conf import settings as operator
+from django.db import Error as DatabaseError
+from django.db import InterfaceError, OperationalError
+
+from conversations.policy import POLICIES, may_send
+from conversations.services import directory
+from conversations.services.directory import ConversationInfo
+from imcore import identifiers, limits
+from imcore.batching import Batcher
+from imcore.bridge import in_database
+from imcore.delivery import router
+from imcore.errors import InternalError, InvalidMessagingTarget, MessageTooLong, SendTimeout
+from messaging.events import Body, Mentions, MessageSent
+from messaging.message_types import message_type
+from messaging.models import MessagingSettings
+from messaging.storage import messages
+from messaging.storage.messages import Draft, Refused, Stored
+
+# What is not stored is not checked by the store, so the members it goes to must have been looked up this recently.
+TRANSIENT_MAX_AGE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What the sender is told: the message's id, and the server time that is its timestamp."""
+
+    message_id: str
+    timestamp_ms: int
+
+
+async def send(
+    *,
+    application: int,
+    settings: MessagingSettings,
+    conversation_id: str,
+    sender: str,
+    session: object,
+    body: Body,
+    push_data: str,
+    mentions: Mentions,
+    is_transient: bool,
+    wants_receipt: bool,
+    deduplication_token: str,
+    now_ms: int,
+) -> Acknowledgement:
+    """Accept a message: store it and pass it on to every session of every member but `session`.
+
+    The same sender, conversation and deduplication token again get the first acknowledgement, and nobody gets the
+    message twice. Raises ConversationNotFound, MessageTooLong, InvalidMessagingTarget, SendTimeout.
+    """
+    conversation = await directory.find(
+        application=application,
+        conversation_id=conversation_id,
+        now_ms=now_ms,
+        max_age_seconds=TRANSIENT_MAX_AGE_SECONDS if is_transient else float("inf"),
+    )
+    _check_size(settings, body, push_data)
+    conversation = await _check_sender(conversation, sender, now_ms)
+    if is_transient:
+        sent = _pass_on(conversation, sender, body, mentions)
+    else:
+        sent = await _store(conversation, sender, body, mentions, wants_receipt, deduplication_token)
+    if sent.event is not None:
+        router.publish(application, sent.event, skip=session)
+    return sent.acknowledgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    acknowledgement: Acknowledgement
+    event: MessageSent | None
+
+
+def _check_size(settings: MessagingSettings, body: Body, push_data: str) -> None:
+    size = len(push_data.encode()) + len(body.binary if body.binary is not None else (body.text or "").encode())
+    if size > settings.message_max_bytes:
+        raise MessageTooLong(f"The message has {size} bytes, {settings.message_max_bytes} are allowed.")
+
+
+async def _check_sender(conversation: ConversationInfo, sender: str, now_ms: int) -> ConversationInfo:
+    if not POLICIES[conversation.kind].is_served:
+        raise InternalError(f"This server does not support {conversation.kind.label} conversations yet.")
+    if may_send(conversation.kind, sender, conversation.members):
+        return conversation
+    # What is remembered may be old; only the database can refuse.
+    fresh = await directory.find(
+        application=conversation.application,
+        conversation_id=conversation.object_id,
+        now_ms=now_ms,
+        max_age_seconds=0,
+    )
+    if not may_send(fresh.kind, sender, fresh.members):
+        raise InvalidMessagingTarget("Only members can send to this conversation.")
+    return fresh
+
+
+def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: Mentions) -> _Sent:
+    at_ms = _transient_clock.next_ms()
+    message_id = identifiers.message_id(at_ms)
+    event = MessageSent(
+        conversation=conversation.pk,
+        conversation_id=conversation.object_id,
+        kind=conversation.kind,
+        message_id=message_id,
+        seq=None,
+        timestamp_ms=at_ms,
+        sender=sender,
+        body=body,
+        mentions=mentions,
+        wants_receipt=False,
+        to=conversation.members,
+    )
+    return _Sent(Acknowledgement(message_id, at_ms), event)
+
+
+async def _store(
+    conversation: ConversationInfo,
+    sender: str,
+    body: Body,
+    mentions: Mentions,
+    wants_receipt: bool,
+    deduplication_token: str,
+) -> _Sent:
+    # PostgreSQL's text cannot hold U+0000; such a body is kept as bytes.
+    is_storable_text = body.text is not None and "\0" not in body.text
+    draft = Draft(
+        message_id=identifiers.message_id(identifiers.now_ms()),
+        application=conversation.application,
+        conversation=conversation.pk,
+        kind=conversation.kind,
+        members_version=conversation.members_version,
+        sender=sender,
+        text=body.text if is_storable_text else None,
+        data=body.binary if body.text is None else None if is_storable_text else body.text.encode(),
+        is_binary=body.text is None,
+        message_type=None if body.text is None else message_type(body.text),
+        mention_ids=tuple(client_id for client_id in mentions.client_ids if "\0" not in client_id),
+        mention_all=mentions.everybody,
+        wants_receipt=wants_receipt,
+        deduplication_token=_token(deduplication_token),
+    )
+    outcome = await _batcher.submit(draft)
+    if isinstance(outcome, Refused):
+        directory.forget(application=conversation.application, conversation_id=conversation.object_id)
+        raise InvalidMessagingTarget("Only members can send to this conversation.")
+    if outcome.roster is not None:
+        conversation = directory.with_members(conversation, outcome.roster.members, outcome.roster.members_version)
+    acknowledgement = Acknowledgement(outcome.message_id, outcome.timestamp_ms)
+    if outcome.is_repeat:
+        return _Sent(acknowledgement, None)
+    event = MessageSent(
+        conversation=conversation.pk,
+        conversation_id=conversation.object_id,
+        kind=conversation.kind,
+        message_id=outcome.message_id,
+        seq=outcome.seq,
+        timestamp_ms=outcome.timestamp_ms,
+        sender=sender,
+        body=body,
+        mentions=mentions,
+        wants_receipt=wants_receipt,
+        to=conversation.members,
+    )
+    return _Sent(acknowledgement, event)
+
+
+def _token(text: str) -> str | None:
+    if not text:
+        return None
+    if len(text) <= limits.DEDUPLICATION_TOKEN_MAX_CHARACTERS and "\0" not in text:
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+async def _store_batch(drafts: Sequence[Draft]) -> list[Stored | Refused]:
+    try:
+        return await in_database(messages.store, drafts, now_ms=identifiers.now_ms())
+    except DatabaseError as error:
+        if len(drafts) > 1 and not isinstance(error, OperationalError | InterfaceError):
+            raise
+        # Whether the commit went through is unknown; a resend with the same token finds out.
+        raise SendTimeout("The message could not be stored; send it again.") from error
+
+
+_transient_clock = identifiers.RisingClock()
+_batcher: Batcher[Draft, Stored | Refused] = Batcher(
+    _store_batch, size=operator.STORE_BATCH, backlog=operator.STORE_BACKLOG, name="message store"
+)

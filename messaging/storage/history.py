@@ -1,0 +1,145 @@
+"""Pages of history, by time and id: one index range, whatever the depth.
+
+A conversation's messages are ordered by (timestamp, seq), a pair no two of them share. Every bound of the protocol,
+with or without an id, inclusive or not, is a half-open range of such pairs.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+from django.db import connection
+from django.db.models import Q
+
+from messaging.models import Message
+
+_COLUMNS = "message_id, seq, timestamp_ms, sender, text, data, is_binary, mention_ids, mention_all"
+
+Place = tuple[int, int]  # timestamp, seq
+_START: Place = (-(2**63), 0)
+_END: Place = (2**63 - 1, 2**63 - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """One end of a range: a time, or exactly a message if `message_id` names one; and whether it belongs to it."""
+
+    timestamp_ms: int
+    message_id: str
+    is_included: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message as it is kept. `data` holds the body if it is binary or not storable as text; else `text` does."""
+
+    message_id: str
+    seq: int
+    timestamp_ms: int
+    sender: str
+    text: str | None
+    data: bytes | None
+    is_binary: bool
+    mention_ids: tuple[str, ...]
+    mention_all: bool
+
+    @property
+    def wire_text(self) -> str:
+        """The body where the protocol has room for text only: as it is, or base64 if it is binary."""
+        if self.text is not None:
+            return self.text
+        data = self.data or b""
+        return b64encode(data).decode() if self.is_binary else data.decode()
+
+
+def page(
+    *,
+    conversation: int,
+    older_end: Boundary | None,
+    newer_end: Boundary | None,
+    newest: bool,
+    limit: int,
+    message_type: int | None,
+) -> list[StoredMessage]:
+    """Return up to `limit` messages between two ends, oldest first; the newest of the range, or the oldest."""
+    places = _places(conversation, [end.message_id for end in (older_end, newer_end) if end and end.message_id])
+    condition = "conversation_id = %s AND (timestamp_ms, seq) >= (%s, %s) AND (timestamp_ms, seq) < (%s, %s)"
+    parameters: list[object] = [conversation, *_lower(older_end, places), *_upper(newer_end, places)]
+    if message_type is not None:
+        condition += " AND message_type = %s"
+        parameters.append(message_type)
+    direction = "DESC" if newest else "ASC"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM messaging_message WHERE {condition} "  # noqa: S608 - constants
+            f"ORDER BY timestamp_ms {direction}, seq {direction} LIMIT %s",
+            [*parameters, limit],
+        )
+        found = [_message(*row) for row in cursor.fetchall()]
+    return found[::-1] if newest else found
+
+
+def newest(*, last_seqs: Mapping[int, int]) -> dict[int, StoredMessage]:
+    """Return the newest message of each conversation: conversation → last seq, in; conversation → message, out."""
+    wanted = Q()
+    for conversation, seq in last_seqs.items():
+        wanted |= Q(conversation_id=conversation, seq=seq)
+    if not last_seqs:
+        return {}
+    rows = Message.objects.filter(wanted).values_list("conversation_id", *_COLUMNS.split(", "))
+    return {conversation: _message(*row) for conversation, *row in rows}
+
+
+def _places(conversation: int, message_ids: list[str]) -> dict[str, Place]:
+    if not message_ids:
+        return {}
+    rows = Message.objects.filter(conversation_id=conversation, message_id__in=message_ids)
+    return {
+        message_id: (timestamp_ms, seq)
+        for message_id, timestamp_ms, seq in rows.values_list("message_id", "timestamp_ms", "seq")
+    }
+
+
+def _lower(end: Boundary | None, places: Mapping[str, Place]) -> Place:
+    if end is None:
+        return _START
+    if end.message_id in places:
+        timestamp_ms, seq = places[end.message_id]
+        return (timestamp_ms, seq if end.is_included else seq + 1)
+    return (end.timestamp_ms if end.is_included else end.timestamp_ms + 1, 0)
+
+
+def _upper(end: Boundary | None, places: Mapping[str, Place]) -> Place:
+    if end is None:
+        return _END
+    if end.message_id in places:
+        timestamp_ms, seq = places[end.message_id]
+        return (timestamp_ms, seq + 1 if end.is_included else seq)
+    return (end.timestamp_ms + 1 if end.is_included else end.timestamp_ms, 0)
+
+
+def _message(
+    message_id: str,
+    seq: int,
+    timestamp_ms: int,
+    sender: str,
+    text: str | None,
+    data: bytes | memoryview | None,
+    is_binary: bool,
+    mention_ids: str | list[str] | None,
+    mention_all: bool,
+) -> StoredMessage:
+    if isinstance(mention_ids, str):
+        mention_ids = orjson.loads(mention_ids)
+    return StoredMessage(
+        message_id,
+        seq,
+        timestamp_ms,
+        sender,
+        text,
+        None if data is None else bytes(data),
+        bool(is_binary),
+        tuple(mention_ids or ()),
+        bool(mention_all),
+    )

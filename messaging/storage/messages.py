@@ -1,0 +1,251 @@
+"""Storing messages: a batch, one transaction, and what the batch may not assume.
+
+Order is decided here. `positions.advance` locks the conversations of the batch and gives out dense seqs and rising
+timestamps; nobody else gets one until this transaction ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+from django.db import connection, transaction
+
+from conversations.policy import Kind, may_send
+from conversations.storage import positions
+from conversations.storage.positions import Roster
+
+# Each try can only fail if the members changed again in the moment since the last one.
+TRIES = 10
+
+_COLUMNS = """
+message_id, application_id, conversation_id, seq, timestamp_ms, sender, text, data, is_binary, message_type,
+mention_ids, mention_all, wants_receipt, deduplication_token
+"""
+
+_INSERT_POSTGRESQL = f"""
+INSERT INTO messaging_message ({_COLUMNS})
+SELECT i, a, c, s, t, f, x, d, b, y, m::jsonb, e, r, k FROM unnest(
+  %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bytea[],
+  %s::boolean[], %s::integer[], %s::text[], %s::boolean[], %s::boolean[], %s::text[]
+) AS u (i, a, c, s, t, f, x, d, b, y, m, e, r, k)
+"""  # noqa: S608 - a constant
+
+_INSERT_SQLITE = f"INSERT INTO messaging_message ({_COLUMNS}) VALUES ({', '.join(['%s'] * 14)})"  # noqa: S608
+
+_KNOWN_POSTGRESQL = """
+SELECT m.conversation_id, m.sender, m.deduplication_token, m.message_id, m.timestamp_ms, m.seq
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS w (conversation, sender, token)
+JOIN messaging_message m
+  ON m.conversation_id = w.conversation AND m.sender = w.sender AND m.deduplication_token = w.token
+"""
+
+_KNOWN_SQLITE = """
+SELECT conversation_id, sender, deduplication_token, message_id, timestamp_ms, seq FROM messaging_message
+WHERE conversation_id = %s AND sender = %s AND deduplication_token = %s
+"""
+
+_Token = tuple[int, str, str]  # conversation, sender, deduplication token
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message to be stored. `members_version` is that of the members its sender was checked against."""
+
+    message_id: str
+    application: int
+    conversation: int
+    kind: Kind
+    members_version: int
+    sender: str
+    text: str | None
+    data: bytes | None
+    is_binary: bool
+    message_type: int | None
+    mention_ids: tuple[str, ...]
+    mention_all: bool
+    wants_receipt: bool
+    deduplication_token: str | None
+
+    @property
+    def token(self) -> _Token | None:
+        """What makes a resend recognisable, or None if the client sent nothing to recognise it by."""
+        if self.deduplication_token is None:
+            return None
+        return (self.conversation, self.sender, self.deduplication_token)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a message is. `is_repeat`: it was there already, with this id and time. `roster`: the members, if they
+    were others than the draft's version knew."""
+
+    message_id: str
+    timestamp_ms: int
+    seq: int
+    is_repeat: bool
+    roster: Roster | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was stored: the sender is not, or no longer, allowed to send. `roster` is None if there is no such
+    conversation any more."""
+
+    roster: Roster | None
+
+
+class _MembersChangedError(Exception):
+    def __init__(self, conversations: list[int]) -> None:
+        self.conversations = conversations
+
+
+def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
+    """Store a batch in one transaction and return, in its order, where each message is.
+
+    A draft whose sender, conversation and deduplication token are those of a stored message, or of an earlier draft,
+    is not stored again but answered with that one. When members have changed since a sender was checked, the check is
+    repeated against the members the transaction sees; a refused draft leaves no gap in the sequence.
+    """
+    rosters: dict[int, Roster] = {}
+    missing: set[int] = set()
+    for _ in range(TRIES):
+        outcomes = {
+            draft.message_id: Refused(rosters.get(draft.conversation))
+            for draft in drafts
+            if draft.conversation in missing or _is_refused(draft, rosters.get(draft.conversation))
+        }
+        accepted = [_checked(draft, rosters) for draft in drafts if draft.message_id not in outcomes]
+        try:
+            with transaction.atomic():
+                stored = _store(accepted, now_ms)
+        except _MembersChangedError as changed:
+            rosters |= positions.rosters(conversations=changed.conversations)
+            missing |= set(changed.conversations) - set(rosters)
+            continue
+        return [
+            outcomes.get(draft.message_id) or _with_roster(stored[draft.message_id], rosters.get(draft.conversation))
+            for draft in drafts
+        ]
+    raise RuntimeError("The members of a conversation change faster than messages can be stored.")
+
+
+def _is_refused(draft: Draft, roster: Roster | None) -> bool:
+    return roster is not None and not may_send(draft.kind, draft.sender, roster.members)
+
+
+def _checked(draft: Draft, rosters: Mapping[int, Roster]) -> Draft:
+    roster = rosters.get(draft.conversation)
+    return draft if roster is None else replace(draft, members_version=roster.members_version)
+
+
+def _with_roster(stored: Stored, roster: Roster | None) -> Stored:
+    return stored if roster is None else replace(stored, roster=roster)
+
+
+def _store(drafts: Sequence[Draft], now_ms: int) -> dict[str, Stored]:
+    known = _known(drafts)
+    new: list[Draft] = []
+    first_by_token: dict[_Token, str] = {}
+    for draft in drafts:
+        if draft.token is None:
+            new.append(draft)
+        elif draft.token not in known and draft.token not in first_by_token:
+            first_by_token[draft.token] = draft.message_id
+            new.append(draft)
+    stored = _insert(new, now_ms) if new else {}
+    for draft in drafts:
+        if draft.message_id in stored or draft.token is None:
+            continue
+        first = known.get(draft.token) or stored[first_by_token[draft.token]]
+        stored[draft.message_id] = replace(first, is_repeat=True)
+    return stored
+
+
+def _known(drafts: Sequence[Draft]) -> dict[_Token, Stored]:
+    tokens = [draft.token for draft in drafts if draft.token is not None]
+    if not tokens:
+        return {}
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_KNOWN_POSTGRESQL, [list(column) for column in zip(*tokens, strict=True)])
+            rows = cursor.fetchall()
+        else:
+            rows = []
+            for token in tokens:
+                cursor.execute(_KNOWN_SQLITE, token)
+                rows += cursor.fetchall()
+    return {
+        (conversation, sender, token): Stored(message_id, timestamp_ms, seq, is_repeat=True)
+        for conversation, sender, token, message_id, timestamp_ms, seq in rows
+    }
+
+
+def _insert(drafts: Sequence[Draft], now_ms: int) -> dict[str, Stored]:
+    messages: dict[int, dict[str, int]] = {}
+    totals: dict[int, int] = {}
+    for draft in drafts:
+        senders = messages.setdefault(draft.conversation, {})
+        senders[draft.sender] = senders.get(draft.sender, 0) + 1
+        totals[draft.conversation] = totals.get(draft.conversation, 0) + 1
+    reached = positions.advance(messages=messages, now_ms=now_ms)
+    outdated = {
+        draft.conversation
+        for draft in drafts
+        if draft.conversation not in reached or reached[draft.conversation].members_version != draft.members_version
+    }
+    if outdated:
+        raise _MembersChangedError(sorted(outdated))
+    stored: dict[str, Stored] = {}
+    behind = dict(totals)
+    for draft in drafts:
+        behind[draft.conversation] -= 1
+        after = behind[draft.conversation]
+        position = reached[draft.conversation]
+        stored[draft.message_id] = Stored(
+            draft.message_id, position.last_message_ms - after, position.last_seq - after, is_repeat=False
+        )
+    _write([_row(draft, stored[draft.message_id]) for draft in drafts])
+    _note_mentions(drafts, stored)
+    return stored
+
+
+def _row(draft: Draft, stored: Stored) -> tuple[object, ...]:
+    return (
+        draft.message_id,
+        draft.application,
+        draft.conversation,
+        stored.seq,
+        stored.timestamp_ms,
+        draft.sender,
+        draft.text,
+        draft.data,
+        draft.is_binary,
+        draft.message_type,
+        orjson.dumps(draft.mention_ids).decode() if draft.mention_ids else None,
+        draft.mention_all,
+        draft.wants_receipt,
+        draft.deduplication_token,
+    )
+
+
+def _write(rows: list[tuple[object, ...]]) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_INSERT_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            cursor.executemany(_INSERT_SQLITE, rows)
+
+
+def _note_mentions(drafts: Sequence[Draft], stored: Mapping[str, Stored]) -> None:
+    everybody: dict[int, int] = {}
+    clients: dict[int, dict[str, int]] = {}
+    for draft in drafts:
+        seq = stored[draft.message_id].seq
+        if draft.mention_all:
+            everybody[draft.conversation] = seq
+        for client_id in draft.mention_ids:
+            clients.setdefault(draft.conversation, {})[client_id] = seq
+    if everybody:
+        positions.mention_all(seqs=everybody)
+    if clients:
+        positions.mention(seqs=clients)
