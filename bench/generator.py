@@ -12,7 +12,7 @@ from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from bench.processes import on_core
 
@@ -47,15 +47,18 @@ class Connection(Protocol):
         """Close the socket."""
 
 
+AnyConnection = TypeVar("AnyConnection", bound=Connection, covariant=True)
+
+
 @dataclass(frozen=True)
-class Lane:
+class Lane(Generic[AnyConnection]):
     """A sender, whoever receives what it sends, and the message as it goes onto the wire.
 
     Where the message contains COUNTER, each copy gets a number of its own.
     """
 
-    sender: Connection
-    receivers: Sequence[Connection]
+    sender: AnyConnection
+    receivers: Sequence[AnyConnection]
     message: bytes
 
 
@@ -77,10 +80,13 @@ class LoadFailed(Exception):
 class Load:
     """Lanes that are connected and quiet, ready to be driven; closes their connections at the end of the block."""
 
-    def __init__(self, *, framing: Framing, lanes: Sequence[Lane], deliveries: int) -> None:
+    def __init__(
+        self, *, framing: Framing, lanes: Sequence[Lane[Connection]], deliveries: int, is_stored: bool = False
+    ) -> None:
         self.framing = framing
         self.lanes = lanes
-        self.deliveries = deliveries  # of one message, the unit that fan-out is counted in
+        self.deliveries = deliveries  # of one message: the units it counts for
+        self.is_stored = is_stored
         members = [(lane, number) for number, of in enumerate(lanes) for lane in (of.sender, *of.receivers)]
         self._connections = (_Connection * len(members))(
             *(_Connection(socket=connection.fileno(), lane=number) for connection, number in members)

@@ -25,7 +25,7 @@ def _section(settings_model: type[ApplicationSettings]) -> type[_StackedInline]:
         model = settings_model
         can_delete = False
         min_num = max_num = 1
-        verbose_name = verbose_name_plural = settings_model._meta.verbose_name  # type: ignore[assignment]
+        verbose_name = verbose_name_plural = settings_model._meta.verbose_name
 
     return Section
 

@@ -6,6 +6,7 @@ Plain ASGI: `manage.py serve` runs it on uvicorn, daphne runs it too.
 import os
 from typing import Any
 
+# ruff: noqa: E402 - Django must be set up before anything that has models is imported
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imcore.settings")
 
 from django.core.asgi import get_asgi_application

@@ -11,5 +11,5 @@ PARTIAL_FAILURE: Final = 32
 GROUP_RECEIPTS: Final = 64
 OMITS_CLIENT_ID: Final = 128
 
-# C# re-opens without a bitmap (realtime-protocol 4.1.1); this is what it declares when it does send one.
+# The .NET SDK re-opens without a bitmap; this is what it declares when it sends one (realtime-protocol 4.1.1).
 ASSUMED: Final = 0xAB

@@ -32,10 +32,10 @@ class EmbeddedWorker:
     def start(self) -> None:
         """Begin to work."""
         self._thread.start()
-        self._beat.start()
+        self._beat.start()  # type: ignore[union-attr]
 
     def stop(self) -> None:
         """Let the running task end, but wait no longer than a few seconds."""
         self._beat.stop()
-        state.should_stop = 0
+        state.should_stop = 0  # type: ignore[assignment]
         self._thread.join(timeout=5)

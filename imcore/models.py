@@ -45,11 +45,12 @@ class Application(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Store the application and make running servers reload it."""
-        if self.pk:
-            self.version = models.F("version") + 1  # type: ignore[assignment]
-        super().save(*args, **kwargs)
-        if not isinstance(self.version, int):
-            self.refresh_from_db(fields=["version"])
+        is_new = self._state.adding
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if not is_new:
+                Application.objects.filter(pk=self.pk).update(version=models.F("version") + 1)
+                self.refresh_from_db(fields=["version"])
 
 
 class ApplicationSettings(models.Model):

@@ -22,4 +22,4 @@ def pairs(port: int, count: int) -> Load:
         receive_until(lane.sender.receive, lambda frame: json.loads(frame)["type"] == "ack")
         receive_until(lane.receivers[0].receive, lambda frame: BODY in frame)
     wait_until_quiet([connection for lane in lanes for connection in (lane.sender, *lane.receivers)])
-    return Load(framing=Framing.WEBSOCKET, lanes=lanes, deliveries=1)
+    return Load(framing=Framing.WEBSOCKET, lanes=lanes, deliveries=1, is_stored=True)

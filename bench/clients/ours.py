@@ -67,7 +67,7 @@ def fanout(port: int, members: int, *, transient: bool) -> Load:
     speaker, *others = (Client(port, f"member-{number}") for number in range(members))
     conversation_id = speaker.start_conversation([client.client_id for client in (speaker, *others)])
     lane = _lane(speaker, others, conversation_id, transient=transient)
-    return _checked([lane], deliveries=len(others))
+    return _checked([lane], deliveries=len(others), is_stored=not transient)
 
 
 def pairs(port: int, count: int) -> Load:
@@ -78,10 +78,10 @@ def pairs(port: int, count: int) -> Load:
         receiver = Client(port, f"receiver-{number}")
         conversation_id = sender.start_conversation([sender.client_id, receiver.client_id])
         lanes.append(_lane(sender, [receiver], conversation_id, transient=False))
-    return _checked(lanes, deliveries=1)
+    return _checked(lanes, deliveries=1, is_stored=True)
 
 
-def _lane(sender: Client, receivers: Sequence[Client], conversation_id: str, *, transient: bool) -> Lane:
+def _lane(sender: Client, receivers: Sequence[Client], conversation_id: str, *, transient: bool) -> Lane[Client]:
     direct = DirectCommand(cid=conversation_id, msg=TEXT, dt=f"{sender.client_id}-{COUNTER.decode()}")
     if transient:
         direct.transient = True
@@ -89,7 +89,7 @@ def _lane(sender: Client, receivers: Sequence[Client], conversation_id: str, *, 
     return Lane(sender, receivers, WebSocket.frame(command.SerializeToString()))
 
 
-def _checked(lanes: Sequence[Lane], *, deliveries: int) -> Load:
+def _checked(lanes: Sequence[Lane[Client]], *, deliveries: int, is_stored: bool) -> Load:
     """Send each lane's message once, see that it is acknowledged and arrives, and wait until all is quiet."""
     for lane in lanes:
         lane.sender.write(lane.message)
@@ -101,4 +101,4 @@ def _checked(lanes: Sequence[Lane], *, deliveries: int) -> Load:
             if received.directMessage.msg != TEXT:
                 raise WireError(f"imcore delivered something else: {received}")
     wait_until_quiet([connection for lane in lanes for connection in (lane.sender, *lane.receivers)])
-    return Load(framing=Framing.WEBSOCKET, lanes=lanes, deliveries=deliveries)
+    return Load(framing=Framing.WEBSOCKET, lanes=lanes, deliveries=deliveries, is_stored=is_stored)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from bench.generator import Framing, Lane, Load
@@ -58,6 +59,6 @@ def _room(
     speaker, *others = connections
     speaker.write(message)
     for connection in connections:
-        receive_until(lambda connection=connection: hears(connection), bool)  # type: ignore[misc]
+        receive_until(partial(hears, connection), bool)
     wait_until_quiet(connections)
     return Load(framing=framing, lanes=[Lane(speaker, others, message)], deliveries=len(connections))

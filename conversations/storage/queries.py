@@ -82,7 +82,7 @@ def query(
     Temporary conversations are never found. Raises ConversationQueryFailed for what the database cannot evaluate or
     not within QUERY_SECONDS.
     """
-    parameters: list[object] = [application]
+    parameters: list[Any] = [application]
     if where.is_empty:
         condition = _OF_CALLER
         parameters += [application, client_id]
@@ -115,9 +115,9 @@ def temporary(
     return _found(sorted(found, key=lambda row: place[row[1]]), with_members)
 
 
-def _order(where: Where, sort: Sequence[SortKey]) -> tuple[str, list[object]]:
+def _order(where: Where, sort: Sequence[SortKey]) -> tuple[str, list[Any]]:
     parts: list[str] = []
-    values: list[object] = []
+    values: list[Any] = []
     if not sort and (nearest := distance_order(where, vendor=connection.vendor)) is not None:
         parts.append(f"{nearest[0]} ASC")
         values += nearest[1]
@@ -152,10 +152,26 @@ def _found(rows: Sequence[Any], with_members: bool) -> list[FoundConversation]:
             muted[conversation].append(client_id)
     return [
         FoundConversation(
-            pk, object_id, Kind(kind), creator, _json(attributes), *rest, tuple(members[pk]), tuple(muted[pk])
+            pk=pk,
+            object_id=object_id,
+            kind=Kind(kind),
+            creator=creator,
+            attributes=_json(attributes),
+            is_unique=bool(is_unique),
+            unique_id=unique_id,
+            last_seq=last_seq,
+            last_message_ms=last_message_ms,
+            created_ms=created_ms,
+            updated_ms=updated_ms,
+            ttl_seconds=ttl_seconds,
+            members=tuple(members[pk]),
+            muted=tuple(muted[pk]),
         )
-        for pk, object_id, kind, creator, attributes, *rest in rows
-    ]
+        for (
+            pk, object_id, kind, creator, attributes, is_unique, unique_id, last_seq, last_message_ms, created_ms,
+            updated_ms, ttl_seconds,
+        ) in rows
+    ]  # fmt: skip
 
 
 def _json(value: Any) -> dict[str, Any]:

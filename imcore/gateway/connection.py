@@ -7,7 +7,7 @@ Connection ─┬─ Lane "tom"   ── Session     commands of one client: one
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -108,7 +108,7 @@ class Connection:
         self,
         *,
         subprotocol: Subprotocol,
-        send: Callable[[Event], "asyncio.Future[None]"],
+        send: Callable[[Event], Awaitable[None]],
         abort: Callable[[], None],
         origin: str,
     ) -> None:
@@ -123,7 +123,7 @@ class Connection:
         self._has_room.set()
         self._timer: asyncio.TimerHandle | None = None
         self.outbound = Outbound(
-            send,  # type: ignore[arg-type]
+            send,
             overflow=self._overflow,
             max_frames=settings.OUTBOUND_MAX_FRAMES,
             max_bytes=settings.OUTBOUND_MAX_BYTES,
@@ -252,8 +252,28 @@ class Connection:
             self.close_session(lane)
         self.lanes.clear()
         self._has_room.set()
-        connections.discard(self)
+        connections.forget(self)
         metrics.count("connections.ended")
 
 
-connections: set[Connection] = set()
+class Connections(set[Connection]):
+    """The connections of this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._emptied: asyncio.Future[None] | None = None
+
+    def forget(self, connection: Connection) -> None:
+        """Remove a connection that has ended."""
+        self.discard(connection)
+        if not self and self._emptied is not None and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    async def emptied(self) -> None:
+        """Wait until there is none left."""
+        while self:
+            self._emptied = asyncio.get_running_loop().create_future()
+            await self._emptied
+
+
+connections = Connections()

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from typing import Any
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, WebSocketScope
 from channels.consumer import AsyncConsumer
 from django.conf import settings
 
@@ -26,9 +25,7 @@ logger = logging.getLogger(__name__)
 class GatewayConsumer(AsyncConsumer):
     """Serves one client connection in any of the four subprotocols, on any path."""
 
-    async def __call__(  # type: ignore[override]
-        self, scope: WebSocketScope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Run the connection from the handshake to its end."""
         await lifecycle.ensure_started()
         await receive()  # websocket.connect
@@ -41,7 +38,7 @@ class GatewayConsumer(AsyncConsumer):
             subprotocol=subprotocol,
             send=send,
             abort=_abort_of(scope),
-            origin=_origin(scope),  # type: ignore[arg-type]
+            origin=_origin(scope),
         )
         connection.expect_login(LoginTimeout())
         try:
@@ -52,9 +49,9 @@ class GatewayConsumer(AsyncConsumer):
         finally:
             connection.end()
 
-    async def _receive_until_closed(self, connection: Connection, receive: ASGIReceiveCallable) -> None:
+    async def _receive_until_closed(self, connection: Connection, receive: Any) -> None:
         while True:
-            event: Any = await receive()
+            event = await receive()
             if event["type"] == "websocket.disconnect":
                 return
             if connection.is_closing:
@@ -76,7 +73,7 @@ class GatewayConsumer(AsyncConsumer):
             await connection.room()
 
 
-def _abort_of(scope: WebSocketScope) -> Any:
+def _abort_of(scope: Any) -> Any:
     extension: Any = (scope.get("extensions") or {}).get(EXTENSION)
     if extension is not None:
         return extension["abort"]
@@ -85,8 +82,8 @@ def _abort_of(scope: WebSocketScope) -> Any:
     return task.cancel
 
 
-def _origin(scope: WebSocketScope) -> str:
+def _origin(scope: Any) -> str:
     for name, value in scope["headers"]:
         if name == b"origin":
-            return value.decode("latin-1")
+            return str(value, "latin-1")
     return ""

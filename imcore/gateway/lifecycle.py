@@ -1,7 +1,9 @@
 """What runs beside the connections of a process: started before the first, stopped after the last."""
 
 import asyncio
+import contextlib
 import logging
+from types import SimpleNamespace
 
 from django.conf import settings
 
@@ -14,25 +16,23 @@ logger = logging.getLogger(__name__)
 
 CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
 
-_is_started = False
+_background = SimpleNamespace(is_running=False)
 
 
 async def ensure_started() -> None:
     """Start the background work of this process unless it runs. daphne knows no lifespan, so connections ask too."""
-    global _is_started
-    if _is_started:
+    if _background.is_running:
         return
-    _is_started = True
+    _background.is_running = True
     applications.start()
     node.start()
 
 
 async def stop() -> None:
     """Stop the background work."""
-    global _is_started
-    if not _is_started:
+    if not _background.is_running:
         return
-    _is_started = False
+    _background.is_running = False
     await node.stop()
     await applications.stop()
     await redis.close()
@@ -51,8 +51,8 @@ async def drain(seconds: float | None = None) -> None:
     limit = settings.DRAIN_SECONDS if seconds is None else seconds
     logger.info("Asking %d connections to leave", len(connections))
     ask_everyone_to_leave()
-    deadline = asyncio.get_running_loop().time() + limit
-    while connections and asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.05)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit):
+            await connections.emptied()
     for connection in list(connections):
         connection.close(CLOSE_CODE_GOING_AWAY)

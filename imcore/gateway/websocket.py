@@ -42,7 +42,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Start the application with a way to cut this connection in its scope."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self.scope["extensions"][EXTENSION] = {"abort": self.abort}  # type: ignore[index]
+            self.scope["extensions"][EXTENSION] = {"abort": self.abort}
 
     def abort(self) -> None:
         """Drop the connection without waiting for the peer to read what is on its way."""

@@ -56,8 +56,8 @@ def _item(message: StoredMessage, kind: Kind) -> LogItem:
         data=message.wire_text,
         convType=kind,
         mentionPids=message.mention_ids,
-        **{"from": message.sender},
     )
+    setattr(item, "from", message.sender)  # a keyword of Python
     if message.is_binary:
         item.bin = True
     if message.mention_all:

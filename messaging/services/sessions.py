@@ -73,7 +73,7 @@ async def open_session(
     user_agent: str,
     now: datetime,
 ) -> SignedIn:
-    """Sign a client in from a device: `identity` is its deviceId, else its deviceToken, else empty for an unknown one."""
+    """Sign a client in from a device: `identity` is its deviceId, else its deviceToken, else empty."""
     device = await in_database(
         devices.sign_in,
         application=application.pk,

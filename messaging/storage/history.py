@@ -65,7 +65,7 @@ def page(
     """Return up to `limit` messages between two ends, oldest first; the newest of the range, or the oldest."""
     places = _places(conversation, [end.message_id for end in (older_end, newer_end) if end and end.message_id])
     condition = "conversation_id = %s AND (timestamp_ms, seq) >= (%s, %s) AND (timestamp_ms, seq) < (%s, %s)"
-    parameters: list[object] = [conversation, *_lower(older_end, places), *_upper(newer_end, places)]
+    parameters: list[int] = [conversation, *_lower(older_end, places), *_upper(newer_end, places)]
     if message_type is not None:
         condition += " AND message_type = %s"
         parameters.append(message_type)

@@ -6,6 +6,7 @@ timestamps; nobody else gets one until this transaction ends.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 from django.db import connection, transaction
@@ -209,7 +210,7 @@ def _insert(drafts: Sequence[Draft], now_ms: int) -> dict[str, Stored]:
     return stored
 
 
-def _row(draft: Draft, stored: Stored) -> tuple[object, ...]:
+def _row(draft: Draft, stored: Stored) -> tuple[Any, ...]:
     return (
         draft.message_id,
         draft.application,
@@ -228,7 +229,7 @@ def _row(draft: Draft, stored: Stored) -> tuple[object, ...]:
     )
 
 
-def _write(rows: list[tuple[object, ...]]) -> None:
+def _write(rows: list[tuple[Any, ...]]) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(_INSERT_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])

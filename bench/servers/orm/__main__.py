@@ -1,6 +1,7 @@
 """Make the tables in an empty database and serve: `python -m bench.servers.orm PORT`, with the settings beside this."""
 
 import sys
+from typing import Any
 
 import django
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -20,7 +21,7 @@ def main() -> None:
     with connection.schema_editor() as editor:
         editor.create_model(Conversation)
         editor.create_model(Message)
-    routes = [re_path(r"ws/(?P<client>[\w-]+)/$", ChatConsumer.as_asgi())]
+    routes: Any = [re_path(r"ws/(?P<client>[\w-]+)/$", ChatConsumer.as_asgi())]  # type: ignore[arg-type]
     serve(ProtocolTypeRouter({"websocket": URLRouter(routes)}), int(sys.argv[1]))
 
 

@@ -41,13 +41,13 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         await self.send_json({"type": "message", **event["message"]})
 
 
-@database_sync_to_async  # type: ignore[untyped-decorator]
+@database_sync_to_async
 def start_conversation(members: list[str]) -> int:
     """Insert a conversation and return its id."""
-    return Conversation.objects.create(members=members).pk
+    return int(Conversation.objects.create(members=members).pk)
 
 
-@database_sync_to_async  # type: ignore[untyped-decorator]
+@database_sync_to_async
 def store(conversation_id: int, sender: str, body: str) -> dict[str, Any]:
     """Insert a message and move its conversation up, in one transaction."""
     now = timezone.now()

@@ -3,17 +3,15 @@
 import os
 from typing import Any
 
-import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conversations.storage.where_support import Document, an_application, found, matching, store
+from imcore.models import Application
+from tests.conversations.storage.where_support import Document, found, matching, store
 
 # `IMCORE_WHERE_EXAMPLES=5000` for a thorough run.
 EXAMPLES = int(os.environ.get("IMCORE_WHERE_EXAMPLES", "60"))
-
-pytestmark = pytest.mark.django_db
 
 texts = st.sampled_from(
     ["", "a", "A", "ab", "a.b", "b", "B", "a\nb", "a\n", "中", "中文", "😀", "\uffff", "'", "%s", "10"]
@@ -173,12 +171,12 @@ queries = st.recursive(
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(documents(), st.lists(queries, min_size=1, max_size=8))
 def test_the_database_finds_what_the_model_says(conversations: list[Document], wheres: list[Document]) -> None:
     with transaction.atomic():
-        application = an_application()
+        application = Application.objects.create(name="one example")
         store(application, conversations)
 
         for query in wheres:

@@ -15,10 +15,6 @@ from imcore.models import Application
 Document = dict[str, Any]
 
 
-def an_application() -> Application:
-    return Application.objects.create(name="where")
-
-
 def store(application: Application, documents: Iterable[Document]) -> None:
     """Store documents in the form of the wire, with instants in milliseconds; `objectId` is required."""
     for document in documents:

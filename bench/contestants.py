@@ -1,0 +1,200 @@
+"""Who takes part: how each server is started, and which loads it is put under."""
+
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import psycopg
+
+from bench.clients import orm, ours, rooms
+from bench.generator import Load
+from bench.processes import free_port, running
+from tests.services import Postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+NODE_MODULES = ROOT / "bench" / "node_modules"
+MOSQUITTO_CONFIGURATION = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+set_tcp_nodelay true
+"""
+# What a developer's shell may hold and no server here shall inherit.
+FOREIGN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "HOST", "PORT", "LOG_LEVEL")
+
+Connect = Callable[[int, int], Load]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One server and the loads it is put under, by the names of the table's rows."""
+
+    command: Callable[[int, Path], Sequence[str]]
+    loads: Mapping[str, Connect]
+    needs: Callable[[], bool] = lambda: True
+    environment: Mapping[str, str] = field(default_factory=dict)
+    database: str = ""
+    message_table: str = ""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that runs, and the roots of the process trees that work for it."""
+
+    port: int
+    server: int
+    database: int | None
+    stored: Callable[[], int]
+
+    @property
+    def roots(self) -> list[int]:
+        """Return the roots of all its processes."""
+        return [self.server] if self.database is None else [self.server, self.database]
+
+
+@contextmanager
+def started(contestant: Contestant, *, postgres: Postgres | None, prefix: Sequence[str] = ()) -> Iterator[Running]:
+    """Run a contestant's server on an empty database for the length of the block; `prefix` goes before its program."""
+    with tempfile.TemporaryDirectory(prefix="imcore-bench-") as name, _database(contestant, Path(name), postgres) as it:
+        url, stored = it
+        port = free_port()
+        environment = {
+            **{name: text for name, text in os.environ.items() if name not in FOREIGN and "IMCORE" not in name},
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "PYTHONPATH": str(ROOT),
+            "DJANGO_SETTINGS_MODULE": "imcore.settings",
+            "IMCORE_DATA_DIR": name,
+            **({"DATABASE_URL": url} if url else {}),
+            **contestant.environment,
+        }
+        command = [*prefix, *contestant.command(port, Path(name))]
+        with running(command, directory=Path(name), port=port, environment=environment) as pid:
+            needs_postgres = contestant.database == "PostgreSQL"
+            yield Running(
+                port=port,
+                server=pid,
+                database=_postmaster(postgres) if needs_postgres and postgres else None,
+                stored=stored,
+            )
+
+
+@contextmanager
+def _database(
+    contestant: Contestant, directory: Path, postgres: Postgres | None
+) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Make an empty database; give its URL ("" for the server's own default) and a count of the messages in it."""
+    count = f"SELECT count(*) FROM {contestant.message_table}"
+    if contestant.database != "PostgreSQL":
+        yield "", lambda: int(sqlite3.connect(directory / "imcore.sqlite3").execute(count).fetchone()[0])
+        return
+    assert postgres is not None
+    maintenance = postgres.url
+    url = f"{maintenance.rpartition('/')[0]}/bench"
+
+    def stored() -> int:
+        with psycopg.connect(url) as connection:
+            row = connection.execute(count).fetchone()  # type: ignore[arg-type]
+            return int(row[0]) if row else 0
+
+    # A database of one's own, gone afterwards: or autovacuum would work on one contestant's in another's time.
+    with psycopg.connect(maintenance, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bench")
+        connection.execute("CHECKPOINT")
+        try:
+            yield url, stored
+        finally:
+            connection.execute("DROP DATABASE bench WITH (FORCE)")
+
+
+def _postmaster(postgres: Postgres) -> int:
+    return int((postgres.data / "postmaster.pid").read_text().split()[0])
+
+
+def _mosquitto(port: int, directory: Path) -> list[str]:
+    configuration = directory / "mosquitto.conf"
+    configuration.write_text(MOSQUITTO_CONFIGURATION.format(port=port))
+    return [program("mosquitto") or "mosquitto", "-c", str(configuration)]
+
+
+def program(name: str) -> str | None:
+    # Debian keeps servers in sbin, which is not on every user's PATH.
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+def _python(*arguments: str) -> Callable[[int, Path], list[str]]:
+    return lambda port, directory: [sys.executable, *arguments, str(port)]
+
+
+OURS_ENVIRONMENT = {
+    "IMCORE_APP_ID": ours.APP_ID,
+    "IMCORE_APP_KEY": ours.APP_KEY,
+    "IMCORE_MASTER_KEY": ours.MASTER_KEY,
+}
+
+
+def _imcore(database: str, loads: Mapping[str, Connect]) -> Contestant:
+    return Contestant(
+        command=lambda port, directory: [sys.executable, str(ROOT / "manage.py"), "serve", "--quiet"],
+        environment=OURS_ENVIRONMENT,
+        loads=loads,
+        database=database,
+        message_table="messaging_message",
+    )
+
+
+def _orm(database: str) -> Contestant:
+    return Contestant(
+        command=_python("-m", "bench.servers.orm"),
+        environment={"DJANGO_SETTINGS_MODULE": "bench.servers.orm.settings"},
+        loads={ORM: orm.pairs},
+        database=database,
+        message_table="orm_message",
+    )
+
+
+TRANSIENT = "imcore, transient messages"
+STORED = "imcore, stored on SQLite"
+BARE = "bare ASGI app, same uvicorn"
+TUTORIAL = "Channels tutorial chat, daphne"
+SOCKET_IO = "socket.io"
+MOSQUITTO = "Mosquitto, QoS 0"
+IMCORE = "imcore"
+ORM = "one ORM transaction per message"
+
+FANOUT = (
+    _imcore(
+        "SQLite",
+        {TRANSIENT: partial(ours.fanout, transient=True), STORED: partial(ours.fanout, transient=False)},
+    ),
+    Contestant(command=_python("-m", "bench.servers.bare"), loads={BARE: rooms.bare}),
+    Contestant(
+        command=lambda port, directory: [
+            *(sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(port)),
+            *("-v", "0", "bench.servers.tutorial:application"),
+        ],
+        loads={TUTORIAL: rooms.tutorial_chat},
+    ),
+    Contestant(
+        command=_mosquitto,
+        loads={MOSQUITTO: rooms.mqtt},
+        needs=lambda: program("mosquitto") is not None,
+    ),
+    Contestant(
+        command=lambda port, directory: ["node", str(ROOT / "bench/servers/socketio.js"), str(port)],
+        loads={SOCKET_IO: rooms.socket_io},
+        needs=lambda: program("node") is not None and NODE_MODULES.is_dir(),
+    ),
+)
+ONE_TO_ONE = tuple(
+    make(database)
+    for database in ("SQLite", "PostgreSQL")
+    for make in (lambda database: _imcore(database, {IMCORE: ours.pairs}), _orm)
+)

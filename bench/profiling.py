@@ -1,0 +1,35 @@
+"""imcore alone under load, for as long as a profiler wants to look at it."""
+
+import sys
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from bench.clients import ours
+from bench.contestants import imcore, started
+from bench.measuring import Effort, measure
+from tests.services import running_services
+
+
+def profile(
+    what: str, *, database: str, size: int, seconds: float, is_transient: bool, output: Path | None
+) -> None:
+    """Run imcore under one load, telling its process id, rate and CPU cost every few seconds.
+
+    With `output`, the server's event loop thread runs under cProfile, whose statistics go into that file: they show
+    where time goes, not how much, for cProfile more than doubles it.
+    """
+    connect = partial(ours.fanout, transient=is_transient) if what == "fanout" else ours.pairs
+    contestant = imcore(database, {what: connect})
+    prefix = [] if output is None else [sys.executable, "-m", "cProfile", "-o", str(output.resolve())]
+    with ExitStack() as running:
+        services = running.enter_context(running_services()) if database == "PostgreSQL" else None
+        postgres = services.postgres if services else None
+        server = running.enter_context(started(contestant, postgres=postgres, prefix=prefix))
+        load = running.enter_context(connect(server.port, size))
+        print(f"process {server.server}", flush=True)
+        ends_at = time.monotonic() + seconds
+        while (left := ends_at - time.monotonic()) > 0:
+            sample = measure(load, server, Effort(rounds=1, warm_up_seconds=0.1, seconds=min(5.0, left)))
+            print(f"{sample.cpu_us:.1f} us CPU per {'delivery' if what == 'fanout' else 'message'}", flush=True)

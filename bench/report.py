@@ -1,0 +1,173 @@
+"""Tables, verdicts, and docs/benchmarks.md."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from bench import contestants as names
+from bench.measuring import Case, Results, median
+from bench.processes import CORES
+
+DOCUMENT = names.ROOT / "docs" / "benchmarks.md"
+MEMBERS = (100, 500)
+IN_FLIGHT = (64, 512)
+
+# What a release has to reach.
+MOST_TIMES_BARE = 1.5
+LEAST_TIMES_LESS_THAN_TUTORIAL = 15.0
+MOST_US_PER_STORED_MESSAGE = 200.0
+LEAST_TIMES_LESS_THAN_ORM = 5.0
+
+
+def fanout_table(results: Results) -> str:
+    """Return the table of one message to a room."""
+    rows = [
+        "| server | members | CPU µs per delivery | least–most | × bare ASGI | deliveries per CPU second | generator |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for case, samples in results.items():
+        middle = median(samples)
+        bare = results.get(Case(names.BARE, "", case.size))
+        times = f"{middle.cpu_us / median(bare).cpu_us:.2f}" if bare else "–"
+        rows.append(
+            f"| {case.name} | {case.size} | {middle.cpu_us:.1f} | {_spread(results, case)} | {times} "
+            f"| {1e6 / middle.cpu_us:,.0f} | {middle.generator_share:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def one_to_one_table(results: Results) -> str:
+    """Return the table of stored, acknowledged and delivered messages."""
+    rows = [
+        "| server | database | in flight | CPU µs per message | least–most | of it database | messages per CPU second "
+        "| p50 / p99 ms | generator |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for case, samples in results.items():
+        middle = median(samples)
+        database = f"{middle.database_us:.0f}" if case.database == "PostgreSQL" else "in it"
+        rows.append(
+            f"| {case.name} | {case.database} | {case.size} | {middle.cpu_us:.0f} | {_spread(results, case)} "
+            f"| {database} | {1e6 / middle.cpu_us:,.0f} | {middle.p50_ms:.1f} / {middle.p99_ms:.1f} "
+            f"| {middle.generator_share:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def fanout_verdicts(results: Results) -> list[str]:
+    """Return a line per target of fan-out."""
+    lines = []
+    for members in MEMBERS:
+        ours, bare, tutorial = (
+            _cpu_us(results, Case(name, database, members))
+            for name, database in ((names.TRANSIENT, "SQLite"), (names.BARE, ""), (names.TUTORIAL, ""))
+        )
+        if ours and bare:
+            lines.append(
+                _verdict(
+                    ours / bare <= MOST_TIMES_BARE,
+                    f"{members} members: a delivery costs {ours / bare:.2f} × the bare ASGI app's",
+                    f"at most {MOST_TIMES_BARE} ×",
+                )
+            )
+        if ours and tutorial:
+            lines.append(
+                _verdict(
+                    tutorial / ours >= LEAST_TIMES_LESS_THAN_TUTORIAL,
+                    f"{members} members: a delivery costs {tutorial / ours:.1f} × less than the tutorial chat's",
+                    f"at least {LEAST_TIMES_LESS_THAN_TUTORIAL:.0f} ×",
+                )
+            )
+    return lines
+
+
+def one_to_one_verdicts(results: Results) -> list[str]:
+    """Return a line per target of stored messages; they are set for PostgreSQL and the most in flight."""
+    in_flight = IN_FLIGHT[-1]
+    ours, orm = (_cpu_us(results, Case(name, "PostgreSQL", in_flight)) for name in (names.IMCORE, names.ORM))
+    lines = []
+    if ours:
+        lines.append(
+            _verdict(
+                ours <= MOST_US_PER_STORED_MESSAGE,
+                f"PostgreSQL, {in_flight} in flight: a message costs {ours:.0f} µs",
+                f"at most {MOST_US_PER_STORED_MESSAGE:.0f} µs",
+            )
+        )
+    if ours and orm:
+        lines.append(
+            _verdict(
+                orm / ours >= LEAST_TIMES_LESS_THAN_ORM,
+                f"PostgreSQL, {in_flight} in flight: a message costs {orm / ours:.1f} × less than the ORM way",
+                f"at least {LEAST_TIMES_LESS_THAN_ORM:.0f} ×",
+            )
+        )
+    return lines
+
+
+def machine(rounds: int) -> str:
+    """Return a line about where, with what and how often this was measured."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "channels", "daphne", "Django"))
+    tools = [
+        f"{name} {number}"
+        for name, command in (
+            ("PostgreSQL", ["psql", "--version"]),
+            ("Mosquitto", ["mosquitto", "-h"]),
+            ("Node", ["node", "--version"]),
+        )
+        if (number := _number_in(command))
+    ]
+    lock = json.loads((names.ROOT / "bench" / "package-lock.json").read_text())
+    tools.append(f"socket.io {lock['packages']['node_modules/socket.io']['version']}")
+    return (
+        f"Medians of {rounds} interleaved rounds on {len(CORES)} {platform.machine()} cores, "
+        f"{_memory_gib():.0f} GiB, {platform.system()} {platform.release().split('-')[0]}. "
+        f"CPython {platform.python_version()}, {packages}, {', '.join(tools)}."
+    )
+
+
+def write(section: str, text: str) -> None:
+    """Put a text between a section's markers in docs/benchmarks.md."""
+    begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
+    before = DOCUMENT.read_text()
+    after = re.sub(
+        f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: f"{begin}\n\n{text}\n\n{end}", before, flags=re.DOTALL
+    )
+    DOCUMENT.write_text(after)
+
+
+def section(table: str, verdicts: Sequence[str], rounds: int) -> str:
+    """Return all that is said of one half of the benchmark."""
+    return "\n\n".join([machine(rounds), table, "\n".join(f"- {line}" for line in verdicts)])
+
+
+def _verdict(is_met: bool, fact: str, target: str) -> str:
+    return f"**{'met' if is_met else 'MISSED'}**: {fact} (target: {target})"
+
+
+def _cpu_us(results: Results, case: Case) -> float | None:
+    samples = results.get(case)
+    return median(samples).cpu_us if samples else None
+
+
+def _spread(results: Results, case: Case) -> str:
+    values = [sample.cpu_us for sample in results[case]]
+    digits = 0 if max(values) >= 100 else 1
+    return f"{min(values):.{digits}f}–{max(values):.{digits}f}"
+
+
+def _number_in(command: Sequence[str]) -> str:
+    program = names.program(command[0])
+    if program is None:
+        return ""
+    output = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"\d+(\.\d+)+", output)
+    return found.group() if found else ""
+
+
+def _memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
