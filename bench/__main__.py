@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 from bench import contestants, measuring, report
+from bench.contestants import running_postgres
 from bench.generator import LoadFailed
 from bench.measuring import FULL, QUICK, Effort
 from bench.profiling import profile
 from bench.wire import WireError
-from tests.services import ServiceError, running_services
+from tests.services import ServiceError
 
 
 def main() -> int:
@@ -20,20 +21,60 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         if arguments.action == "profile":
+            sizes = report.MEMBERS if arguments.what == "fanout" else report.IN_FLIGHT
             profile(
                 arguments.what,
                 database=arguments.database,
-                size=arguments.size or (report.MEMBERS if arguments.what == "fanout" else report.IN_FLIGHT)[-1],
+                size=arguments.size or sizes[-1],
                 seconds=arguments.seconds,
                 is_transient=arguments.transient,
                 output=arguments.cprofile,
             )
             return 0
         effort = QUICK if arguments.quick else FULL
-        for half in (_fanout, _one_to_one):
-            if arguments.only in (None, half.__name__.strip("_")):
-                half(effort, is_written=not arguments.quick)
+        if arguments.only in (None, "fanout"):
+            _fanout(effort, is_kept=not arguments.quick)
+        if arguments.only in (None, "stored"):
+            _stored(effort, is_kept=not arguments.quick)
     except (ServiceError, LoadFailed, WireError) as error:
         print("\n".join([str(error), *getattr(error, "__notes__", ())]), file=sys.stderr)
         return 1
     return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks beside other servers.")
+    parser.add_argument("--quick", action="store_true", help="one short round; docs/benchmarks.md stays as it is")
+    parser.add_argument("--only", choices=("fanout", "stored"), help="one half of the benchmarks")
+    parser.set_defaults(action="bench")
+    profiling = parser.add_subparsers(metavar="profile").add_parser("profile", help="imcore alone, for a profiler")
+    profiling.set_defaults(action="profile")
+    profiling.add_argument("what", choices=("fanout", "stored"))
+    profiling.add_argument("--database", choices=("SQLite", "PostgreSQL"), default="SQLite")
+    profiling.add_argument("--size", type=int, help="members of the room, or messages in flight")
+    profiling.add_argument("--seconds", type=float, default=60.0)
+    profiling.add_argument("--transient", action="store_true", help="fan-out of messages that are not stored")
+    profiling.add_argument("--cprofile", type=Path, metavar="FILE", help="write cProfile's statistics of the server")
+    return parser.parse_args()
+
+
+def _fanout(effort: Effort, *, is_kept: bool) -> None:
+    results = measuring.run(contestants.FANOUT, sizes=report.MEMBERS, effort=effort)
+    _tell("fanout", report.fanout_table(results), report.fanout_verdicts(results), effort, is_kept=is_kept)
+
+
+def _stored(effort: Effort, *, is_kept: bool) -> None:
+    with running_postgres() as postgres:
+        results = measuring.run(contestants.ONE_TO_ONE, sizes=report.IN_FLIGHT, effort=effort, postgres=postgres)
+    _tell("stored", report.one_to_one_table(results), report.one_to_one_verdicts(results), effort, is_kept=is_kept)
+
+
+def _tell(name: str, table: str, verdicts: list[str], effort: Effort, *, is_kept: bool) -> None:
+    text = report.section(table, verdicts, effort.rounds)
+    print(f"\n{text}\n", flush=True)
+    if is_kept:
+        report.write(name, text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

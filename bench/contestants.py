@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,8 @@ import psycopg
 
 from bench.clients import orm, ours, rooms
 from bench.generator import Load
-from bench.processes import free_port, running
-from tests.services import Postgres
+from bench.processes import free_port, on_core, running
+from tests.services import Postgres, running_services
 
 ROOT = Path(__file__).resolve().parent.parent
 NODE_MODULES = ROOT / "bench" / "node_modules"
@@ -60,8 +60,19 @@ class Running:
 
 
 @contextmanager
-def started(contestant: Contestant, *, postgres: Postgres | None, prefix: Sequence[str] = ()) -> Iterator[Running]:
-    """Run a contestant's server on an empty database for the length of the block; `prefix` goes before its program."""
+def running_postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL of our own, on the servers' core, for the length of the block."""
+    with ExitStack() as running:
+        with on_core(0):
+            services = running.enter_context(running_services())
+        yield services.postgres
+
+
+@contextmanager
+def started(
+    contestant: Contestant, *, postgres: Postgres | None, profile_into: Path | None = None
+) -> Iterator[Running]:
+    """Run a contestant's server on an empty database for the length of the block, under cProfile if asked to."""
     with tempfile.TemporaryDirectory(prefix="imcore-bench-") as name, _database(contestant, Path(name), postgres) as it:
         url, stored = it
         port = free_port()
@@ -75,7 +86,9 @@ def started(contestant: Contestant, *, postgres: Postgres | None, prefix: Sequen
             **({"DATABASE_URL": url} if url else {}),
             **contestant.environment,
         }
-        command = [*prefix, *contestant.command(port, Path(name))]
+        command = list(contestant.command(port, Path(name)))
+        if profile_into is not None:
+            command[1:1] = ["-m", "cProfile", "-o", str(profile_into.resolve())]
         with running(command, directory=Path(name), port=port, environment=environment) as pid:
             needs_postgres = contestant.database == "PostgreSQL"
             yield Running(
@@ -140,7 +153,8 @@ OURS_ENVIRONMENT = {
 }
 
 
-def _imcore(database: str, loads: Mapping[str, Connect]) -> Contestant:
+def imcore(database: str, loads: Mapping[str, Connect]) -> Contestant:
+    """Return imcore on a database, under these loads."""
     return Contestant(
         command=lambda port, directory: [sys.executable, str(ROOT / "manage.py"), "serve", "--quiet"],
         environment=OURS_ENVIRONMENT,
@@ -170,7 +184,7 @@ IMCORE = "imcore"
 ORM = "one ORM transaction per message"
 
 FANOUT = (
-    _imcore(
+    imcore(
         "SQLite",
         {TRANSIENT: partial(ours.fanout, transient=True), STORED: partial(ours.fanout, transient=False)},
     ),
@@ -196,5 +210,5 @@ FANOUT = (
 ONE_TO_ONE = tuple(
     make(database)
     for database in ("SQLite", "PostgreSQL")
-    for make in (lambda database: _imcore(database, {IMCORE: ours.pairs}), _orm)
+    for make in (lambda database: imcore(database, {IMCORE: ours.pairs}), _orm)
 )

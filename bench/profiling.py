@@ -1,20 +1,16 @@
 """imcore alone under load, for as long as a profiler wants to look at it."""
 
-import sys
 import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from bench.clients import ours
-from bench.contestants import imcore, started
+from bench.contestants import imcore, running_postgres, started
 from bench.measuring import Effort, measure
-from tests.services import running_services
 
 
-def profile(
-    what: str, *, database: str, size: int, seconds: float, is_transient: bool, output: Path | None
-) -> None:
+def profile(what: str, *, database: str, size: int, seconds: float, is_transient: bool, output: Path | None) -> None:
     """Run imcore under one load, telling its process id, rate and CPU cost every few seconds.
 
     With `output`, the server's event loop thread runs under cProfile, whose statistics go into that file: they show
@@ -22,11 +18,9 @@ def profile(
     """
     connect = partial(ours.fanout, transient=is_transient) if what == "fanout" else ours.pairs
     contestant = imcore(database, {what: connect})
-    prefix = [] if output is None else [sys.executable, "-m", "cProfile", "-o", str(output.resolve())]
     with ExitStack() as running:
-        services = running.enter_context(running_services()) if database == "PostgreSQL" else None
-        postgres = services.postgres if services else None
-        server = running.enter_context(started(contestant, postgres=postgres, prefix=prefix))
+        postgres = running.enter_context(running_postgres()) if database == "PostgreSQL" else None
+        server = running.enter_context(started(contestant, postgres=postgres, profile_into=output))
         load = running.enter_context(connect(server.port, size))
         print(f"process {server.server}", flush=True)
         ends_at = time.monotonic() + seconds

@@ -161,7 +161,10 @@ def _compares(order: str, operand: float | str, *, is_date: bool) -> Matcher:
 
 
 def _finds(test: Regex, deadline: Callable[[], float]) -> Matcher:
-    flags = (regex.IGNORECASE if test.ignore_case else 0) | (regex.MULTILINE if test.multiline else 0)
+    # DOTALL always: what a "." must not match, `where_regex` has written out.
+    flags = regex.DOTALL
+    flags |= regex.IGNORECASE if test.ignore_case else 0
+    flags |= regex.MULTILINE if test.multiline else 0
     pattern = regex.compile(test.pattern, flags)
 
     def passes(text: str) -> bool:

@@ -11,7 +11,7 @@ so a pattern is read here, once, and written out with only what both understand 
 
 What PostgreSQL cannot express is refused on both engines, so that a query means the same wherever it runs:
 atomic groups, possessive quantifiers, recursion, conditionals, verbs, `\p{…}`, `\R`, `\K`, flags anywhere but
-at the start, counts above 255, and references to a group from or into a lookaround.
+at the start, counts above 255, and references such as `\1`, which fail there in repeated groups.
 """
 
 import re
@@ -44,7 +44,6 @@ _ASSERTIONS: Final = {
     "b": f"(?:(?<!{_W})(?={_W})|(?<={_W})(?!{_W}))",
     "B": f"(?:(?<!{_W})(?!{_W})|(?<={_W})(?={_W}))",
 }
-_LOOKAROUNDS: Final = ("(?=", "(?!", "(?<=", "(?<!")
 
 
 def translate(pattern: str, options: str = "") -> Regex:
@@ -111,12 +110,6 @@ class _Translation:
         self._multiline = "m" in options
         self._any = "." if "s" in options else r"[^\n]"
         self._depth = 0
-        self._lookarounds = 0
-        # Capturing groups: how many the pattern has opened, how many of them are written as such (PostgreSQL
-        # counts none inside a lookaround), and the written number of each that a reference may name.
-        self._opened = 0
-        self._written = 0
-        self._referable: dict[int, int] = {}
 
     def text(self) -> str:
         """Return the whole pattern, translated."""
@@ -203,62 +196,28 @@ class _Translation:
             _refuse(f"groups nest deeper than {GROUP_DEPTH_MAX}")
         self._depth += 1
         opening = self._opening()
-        if opening in _LOOKAROUNDS:
-            self._lookarounds += 1
-            body = self._group_body()
-            self._lookarounds -= 1
-        elif opening == "(":
-            opening, body = self._capture()
-        else:
-            body = self._group_body()
+        body = self._alternatives()
+        if not self._take(")"):
+            _refuse("a ')' is missing")
         self._depth -= 1
-        return _Piece(f"{opening}{body.text})", max(body.size, 1), repeatable=opening not in _LOOKAROUNDS)
+        return _Piece(f"{opening}{body.text})", max(body.size, 1), repeatable=opening == "(?:")
 
     def _opening(self) -> str:
-        """Take what follows a "(" and return the whole opening; for every group that captures that is "("."""
+        """Take what follows a "(" and return the whole opening. Nothing refers to groups, so none captures."""
         if not self._take("?"):
-            return "("
+            return "(?:"
         opening = re.match(r"(:|=|!|<=|<!|P?<[A-Za-z_][A-Za-z_0-9]*>)", self._ahead(64))
         if opening is None:
             _refuse(f"'(?{self._ahead(1)}' is not supported")
         self._position += opening.end()
-        return "(" if opening[1].endswith(">") else f"(?{opening[1]}"
-
-    def _capture(self) -> tuple[str, _Piece]:
-        self._opened += 1
-        number = self._opened
-        if self._lookarounds:
-            return "(?:", self._group_body()
-        self._written += 1
-        written = self._written
-        body = self._group_body()
-        self._referable[number] = written
-        return "(", body
-
-    def _group_body(self) -> _Piece:
-        body = self._alternatives()
-        if not self._take(")"):
-            _refuse("a ')' is missing")
-        return body
+        return "(?:" if opening[1].endswith(">") else f"(?{opening[1]}"
 
     def _escape(self, char: str) -> _Piece:
         if char in _ASSERTIONS:
             return _Piece(_ASSERTIONS[char], 0, repeatable=False)
         if (ranges := escaped_set(char)) is not None:
             return _Piece(bracket(ranges))
-        if char in "123456789":
-            return self._reference(int(char))
         return _Piece(literal(self._code_point(char)))
-
-    def _reference(self, number: int) -> _Piece:
-        if re.match("[0-9]", self._ahead(1)):
-            _refuse("references above 9 are not supported")
-        if number not in self._referable:
-            _refuse(f"\\{number} names no group that is closed before it and outside lookarounds")
-        if self._lookarounds:
-            _refuse("a reference inside a lookaround is not supported")
-        # In a group of its own, lest a digit that follows be read as part of the number.
-        return _Piece(f"(?:\\{self._referable[number]})")
 
     def _bracket(self) -> _Piece:
         negated = self._take("^")

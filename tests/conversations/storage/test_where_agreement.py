@@ -112,7 +112,7 @@ patterns = st.sampled_from(
         (r"\bb\b", ""),
         ("t o m #", "x"),
         (r"^.$", ""),
-        (r"(.)\1", ""),
+        ("(a|b)$", "i"),
     ]
 )
 distances = st.dictionaries(

@@ -101,10 +101,6 @@ def finds(application: Application) -> Finds:
         ("^a{1,2}$", "aaa", "", False),
         ("a{,2}", "a{,2}", "", True),
         ("a{", "a{", "", True),
-        (r"(a)(b)\2\1", "abba", "", True),
-        (r"(?:a)(b)\1", "abb", "", True),
-        (r"(?=(a))(.)\2", "aa", "", True),
-        (r"(a)\1", "aA", "i", True),
         ("(?<name>a)(?P<other>b)", "ab", "", True),
         ("(?<=a)b", "ab", "", True),
         ("(?<!a)b", "ab", "", False),
@@ -113,18 +109,11 @@ def finds(application: Application) -> Finds:
         ("()", "", "", True),
         ("#", "#", "", True),
         ("it's %s 100%", "it's %s 100%", "", True),
-        ("***", None, "", None),
-        ("***=a", None, "", None),
     ],
 )
 def test_a_pattern_finds_what_pcre_would(
-    finds: Finds, pattern: str, text: str | None, options: str, expected: bool | None
+    finds: Finds, pattern: str, text: str, options: str, expected: bool
 ) -> None:
-    if text is None:
-        with pytest.raises(ConversationQueryFailed):
-            translate(pattern, options)
-        return
-
     assert finds(pattern, text, options) is expected
 
 
@@ -134,7 +123,7 @@ def test_a_pattern_finds_what_pcre_would(
         "(", ")", "(?", "(a", "a)", "[", "[]", "[^]", "[b-a]", "[[:nothing:]]", "*", "a**", "a{2}{3}", "a|*", "(+)",
         "a{3,2}", "a{256}", "^*", r"\b+", "(?=a)*", "\\", r"\u12", r"\uD83D", r"\uD83D\u0041", r"\uDE00", r"\x",
         r"\x{110000}", r"[\uD800-\uDFFF]", "a++", "a*+", "(?>a)", "(?i:a)", "a(?i)b", "(?R)", "(?1)", "(?#a)",
-        r"\p{Han}", r"\R", r"\K", r"\k<a>", r"\1", r"(a\1)", r"(a)\2", r"(a)\11", r"(a)(?=\1)", r"(?=(a))\1",
+        r"\p{Han}", r"\R", r"\K", r"\k<a>", r"(a)\1", "(?<name>a)(?P=name)", "***", "***=a",
         "((a{255}){255}){255}", "(" * 31 + ")" * 31, "(" * 1000, "a" * 2049, "\ud800", "(*UTF8)a",
     ],
 )  # fmt: skip
@@ -161,7 +150,7 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.lists(st.one_of(repeated, repeated, _assertions, inner), min_size=1, max_size=4).map("".join),
         st.lists(inner, min_size=2, max_size=3).map("|".join).map("(?:{})".format),
-        st.builds("({}){}\\{}".format, inner, _quantifiers, st.sampled_from("12")),
+        inner.map("({})".format),
         st.builds("{}{})".format, st.sampled_from(["(?=", "(?!", "(?<=", "(?<!"]), inner),
     )
 
