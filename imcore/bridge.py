@@ -8,6 +8,7 @@ database's own time limits (`DATABASE_WAIT_SECONDS`) bound how long that can be.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +16,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
+
+from imcore.errors import StorageUnavailable
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,16 +29,22 @@ _threads = ThreadPoolExecutor(max_workers=settings.DATABASE_THREADS, thread_name
 
 
 def _unit_of_work(work: Callable[[], T]) -> T:
-    # Django clears these per request; here a unit of work is the request. It returns the connection to the pool, and
-    # drops one that has broken.
     try:
         return work()
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("The database failed: %s", error)
+        raise StorageUnavailable from error
     finally:
+        # Django does this per request; here a unit of work is the request. It returns the connection to the pool, and
+        # drops one that has broken.
         close_old_connections()
 
 
 async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run one storage function in a database thread and return what it returns."""
+    """Run one storage function in a database thread and return what it returns.
+
+    Raises StorageUnavailable when the database is away or too busy; whether a write went through is then unknown.
+    """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_threads, _unit_of_work, partial(work, *args, **kwargs))
 

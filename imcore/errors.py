@@ -160,6 +160,14 @@ class SendTimeout(ImError):
     http_status = 503
 
 
+class StorageUnavailable(ImError):
+    """The database is away or too busy; try again."""
+
+    code = 4300
+    reason = "CONVERSATION_INTERNAL_ERROR"
+    http_status = 503
+
+
 class ConversationRequestInvalid(ImError):
     """A conversation command with bad arguments."""
 

@@ -25,7 +25,8 @@ RESERVED_KEYS = frozenset(
     }
 )  # fmt: skip
 
-
+# Above what anyone nests by hand, below what any JSON writer on the way to a query's result takes (orjson: 254).
+ATTRIBUTES_DEPTH_MAX = 64
 DELETE_BATCH = 500
 
 
@@ -91,20 +92,24 @@ async def start(
 def usable_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes a client may set: without the server's own keys. Raises ConversationRequestInvalid."""
     kept = {key: value for key, value in attributes.items() if key not in RESERVED_KEYS}
-    if _has_nul(kept):
-        # PostgreSQL's jsonb cannot hold it, so neither engine takes it.
-        raise ConversationRequestInvalid("Attributes cannot contain the character U+0000.")
+    _check_storable(kept, depth=0)
     return kept
 
 
-def _has_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
-    if isinstance(value, list):
-        return any(_has_nul(item) for item in value)
-    return False
+def _check_storable(value: object, *, depth: int) -> None:
+    if depth > ATTRIBUTES_DEPTH_MAX:
+        raise ConversationRequestInvalid(f"Attributes nest deeper than {ATTRIBUTES_DEPTH_MAX}.")
+    match value:
+        case str() if "\0" in value:
+            # PostgreSQL's jsonb cannot hold it, so neither engine takes it.
+            raise ConversationRequestInvalid("Attributes cannot contain the character U+0000.")
+        case dict():
+            for key, item in value.items():
+                _check_storable(key, depth=depth)
+                _check_storable(item, depth=depth + 1)
+        case list():
+            for item in value:
+                _check_storable(item, depth=depth + 1)
 
 
 def _ttl_seconds(settings: ConversationSettings, wanted: int | None) -> int:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.conf import settings as operator
-from django.db import Error as DatabaseError
-from django.db import InterfaceError, OperationalError
 
 from conversations.policy import POLICIES, may_send
 from conversations.services import directory
@@ -20,7 +18,7 @@ from imcore import identifiers, limits
 from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.delivery import router
-from imcore.errors import InternalError, InvalidMessagingTarget, MessageTooLong, SendTimeout
+from imcore.errors import InternalError, InvalidMessagingTarget, MessageTooLong, SendTimeout, StorageUnavailable
 from messaging.events import Body, Mentions, MessageSent
 from messaging.message_types import message_type
 from messaging.models import MessagingSettings
@@ -186,9 +184,7 @@ def _token(text: str) -> str | None:
 async def _store_batch(drafts: Sequence[Draft]) -> list[Stored | Refused]:
     try:
         return await in_database(messages.store, drafts, now_ms=identifiers.now_ms())
-    except DatabaseError as error:
-        if len(drafts) > 1 and not isinstance(error, OperationalError | InterfaceError):
-            raise
+    except StorageUnavailable as error:
         # Whether the commit went through is unknown; a resend with the same token finds out.
         raise SendTimeout("The message could not be stored; send it again.") from error
 
