@@ -2,13 +2,14 @@
 
 import argparse
 import resource
+import signal
 import sys
 from pathlib import Path
 
 from bench import contestants, measuring, report
 from bench.contestants import running_postgres
 from bench.generator import LoadFailed
-from bench.measuring import FULL, QUICK, Effort
+from bench.measuring import FULL, QUICK
 from bench.profiling import profile
 from bench.wire import WireError
 from tests.services import ServiceError
@@ -17,6 +18,9 @@ from tests.services import ServiceError
 def main() -> int:
     """Read the command line and run what it asks for."""
     arguments = _arguments()
+    # Whatever ends this, the servers are ended too.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
@@ -31,14 +35,15 @@ def main() -> int:
                 output=arguments.cprofile,
             )
             return 0
-        effort = QUICK if arguments.quick else FULL
         if arguments.only in (None, "fanout"):
-            _fanout(effort, is_kept=not arguments.quick)
+            _fanout(is_quick=arguments.quick)
         if arguments.only in (None, "stored"):
-            _stored(effort, is_kept=not arguments.quick)
+            _stored(is_quick=arguments.quick)
     except (ServiceError, LoadFailed, WireError) as error:
         print("\n".join([str(error), *getattr(error, "__notes__", ())]), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -58,22 +63,25 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fanout(effort: Effort, *, is_kept: bool) -> None:
-    results = measuring.run(contestants.FANOUT, sizes=report.MEMBERS, effort=effort)
-    _tell("fanout", report.fanout_table(results), report.fanout_verdicts(results), effort, is_kept=is_kept)
+def _fanout(*, is_quick: bool) -> None:
+    sizes, effort = (report.QUICK_MEMBERS, QUICK) if is_quick else (report.MEMBERS, FULL)
+    results = measuring.run(contestants.FANOUT, sizes=sizes, effort=effort)
+    text = report.section(results, report.fanout_table(results), report.fanout_verdicts(results))
+    _tell("fanout", text, is_kept=not is_quick)
 
 
-def _stored(effort: Effort, *, is_kept: bool) -> None:
+def _stored(*, is_quick: bool) -> None:
+    sizes, effort = (report.QUICK_IN_FLIGHT, QUICK) if is_quick else (report.IN_FLIGHT, FULL)
     with running_postgres() as postgres:
-        results = measuring.run(contestants.ONE_TO_ONE, sizes=report.IN_FLIGHT, effort=effort, postgres=postgres)
-    _tell("stored", report.one_to_one_table(results), report.one_to_one_verdicts(results), effort, is_kept=is_kept)
+        results = measuring.run(contestants.ONE_TO_ONE, sizes=sizes, effort=effort, postgres=postgres)
+    text = report.section(results, report.one_to_one_table(results), report.one_to_one_verdicts(results))
+    _tell("stored", text, is_kept=not is_quick)
 
 
-def _tell(name: str, table: str, verdicts: list[str], effort: Effort, *, is_kept: bool) -> None:
-    text = report.section(table, verdicts, effort.rounds)
+def _tell(section: str, text: str, *, is_kept: bool) -> None:
     print(f"\n{text}\n", flush=True)
     if is_kept:
-        report.write(name, text)
+        report.write(section, text)
 
 
 if __name__ == "__main__":

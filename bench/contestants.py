@@ -114,7 +114,7 @@ def _database(
 
     def stored() -> int:
         with psycopg.connect(url) as connection:
-            row = connection.execute(count).fetchone()  # type: ignore[arg-type]
+            row = connection.execute(count).fetchone()
             return int(row[0]) if row else 0
 
     # A database of one's own, gone afterwards: or autovacuum would work on one contestant's in another's time.

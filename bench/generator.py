@@ -116,7 +116,7 @@ class Load:
                 connection.close()
 
     def run(self, seconds: float) -> Run:
-        """Drive all lanes for some seconds and until their last message has arrived; raise LoadFailed if it does not."""
+        """Drive all lanes for some seconds and until their last message is everywhere; raise LoadFailed if it fails."""
         result = _Result()
         latencies = (ctypes.c_uint32 * MAX_LATENCIES)()
         with on_core(1):
@@ -193,6 +193,10 @@ def _drive() -> Callable[..., int]:
         library = ctypes.CDLL(str(library_path))
     if library.connection_size() != ctypes.sizeof(_Connection) or library.lane_size() != ctypes.sizeof(_Lane):
         raise LoadFailed("generator.py and drive.c disagree about their structures.")
+    library.drive.argtypes = (
+        *(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_int),
+        *(ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p),
+    )
     drive: Callable[..., int] = library.drive
     return drive
 

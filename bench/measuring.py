@@ -2,26 +2,31 @@
 
 import statistics
 import sys
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 from bench.contestants import Contestant, Running, started
 from bench.generator import Load, LoadFailed
-from bench.processes import cpu_seconds, wait_until_idle
+from bench.processes import cpu_seconds, machine_seconds, wait_until_idle, yardstick_ms
 from tests.services import Postgres
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure."""
+    """How long to measure: at least so many rounds, more of them while they fit into the budget."""
 
-    rounds: int
+    least_rounds: int
+    most_rounds: int
+    budget_seconds: float
     warm_up_seconds: float
     seconds: float
 
 
-FULL = Effort(rounds=3, warm_up_seconds=1.0, seconds=4.0)
-QUICK = Effort(rounds=1, warm_up_seconds=0.2, seconds=0.5)
+# Many short rounds rather than few long ones: what else the machine does comes and goes within seconds.
+FULL = Effort(least_rounds=3, most_rounds=5, budget_seconds=320.0, warm_up_seconds=0.5, seconds=2.5)
+QUICK = Effort(least_rounds=1, most_rounds=1, budget_seconds=0.0, warm_up_seconds=0.1, seconds=0.3)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Sample:
     server_us: float
     database_us: float
     generator_share: float
+    others_share: float  # of one core, used by processes that have no part in this
+    yardstick_ms: float  # CPU time of a fixed piece of work, which tells how fast the machine was just then
     p50_ms: float
     p99_ms: float
 
@@ -60,7 +67,11 @@ def run(
     A contestant whose program is not installed is left out. Raise LoadFailed if a server fails under load.
     """
     results: Results = {}
-    for number in range(effort.rounds):
+    began_at = time.monotonic()
+    for number in range(effort.most_rounds):
+        spent = time.monotonic() - began_at
+        if number >= effort.least_rounds and spent + spent / number > effort.budget_seconds:
+            break
         # Every other round backwards, so that whatever drifts on the machine favours nobody.
         for contestant in contestants[:: -1 if number % 2 else 1]:
             if not contestant.needs():
@@ -69,8 +80,8 @@ def run(
             with started(contestant, postgres=postgres) as server:
                 for case, sample in _samples(contestant, server, sizes, effort):
                     results.setdefault(case, []).append(sample)
-                    where = f" on {case.database}" if case.database else ""
-                    _tell(f"round {number + 1}: {case.name}{where}, {case.size}: {sample.cpu_us:.1f} us")
+                    where = f", {case.database}" if case.database else ""
+                    _tell(f"round {number + 1}: {case.name}{where}, {case.size}: {sample.cpu_us:.1f} us CPU")
     return results
 
 
@@ -79,7 +90,7 @@ def median(samples: Sequence[Sample]) -> Sample:
     return Sample(
         **{
             name: statistics.median(getattr(sample, name) for sample in samples)
-            for name in ("server_us", "database_us", "generator_share", "p50_ms", "p99_ms")
+            for name in (field.name for field in fields(Sample))
         }
     )
 
@@ -101,23 +112,42 @@ def measure(load: Load, server: Running, effort: Effort) -> Sample:
     wait_until_idle(server.roots)
     load.run(effort.warm_up_seconds)
     stored_before = server.stored() if load.is_stored else 0
-    server_before, database_before = _seconds(server)
+    yardstick = yardstick_ms()
+    before = _Seconds.now(server)
     run = load.run(effort.seconds)
-    server_after, database_after = _seconds(server)
+    after = _Seconds.now(server)
     if load.is_stored and server.stored() - stored_before != run.messages:
         raise LoadFailed(f"Of {run.messages} messages {server.stored() - stored_before} are stored.")
     units = run.messages * load.deliveries
+    server_seconds, database_seconds = after.server - before.server, after.database - before.database
+    others_seconds = after.machine - before.machine - server_seconds - database_seconds - run.generator_seconds
     return Sample(
-        server_us=(server_after - server_before) / units * 1e6,
-        database_us=(database_after - database_before) / units * 1e6,
+        server_us=server_seconds / units * 1e6,
+        database_us=database_seconds / units * 1e6,
         generator_share=run.generator_seconds / run.seconds,
+        yardstick_ms=yardstick,
+        others_share=max(others_seconds, 0.0) / run.seconds,
         p50_ms=run.p50_ms,
         p99_ms=run.p99_ms,
     )
 
 
-def _seconds(server: Running) -> tuple[float, float]:
-    return cpu_seconds([server.server]), cpu_seconds([server.database]) if server.database else 0.0
+@dataclass(frozen=True)
+class _Seconds:
+    """CPU time used so far."""
+
+    server: float
+    database: float
+    machine: float
+
+    @classmethod
+    def now(cls, server: Running) -> Self:
+        """Read the clocks."""
+        return cls(
+            server=cpu_seconds([server.server]),
+            database=cpu_seconds([server.database]) if server.database else 0.0,
+            machine=machine_seconds(),
+        )
 
 
 def _tell(text: str) -> None:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from tests.services import ServiceError, free_port
 
-__all__ = ["CORES", "ServerFailed", "cpu_seconds", "free_port", "on_core", "running", "wait_until_idle"]
+__all__ = [
+    "CORES",
+    "ServerFailed",
+    "cpu_seconds",
+    "free_port",
+    "machine_seconds",
+    "on_core",
+    "running",
+    "wait_until_idle",
+]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -92,6 +101,23 @@ def cpu_seconds(roots: Sequence[int]) -> float:
         total += ticks.get(pid, 0)
         pending += children.get(pid, ())
     return total / TICKS_PER_SECOND
+
+
+def machine_seconds() -> float:
+    """Return the CPU time, user, system and interrupts, that everything on this machine has used so far."""
+    user, nice, system, _idle, _wait, interrupts, soft_interrupts = map(
+        int, Path("/proc/stat").read_text().split()[1:8]
+    )
+    return (user + nice + system + interrupts + soft_interrupts) / TICKS_PER_SECOND
+
+
+def yardstick_ms() -> float:
+    """Return the CPU time that a loop of a million turns in Python takes on the servers' core."""
+    with on_core(0):
+        began = time.thread_time()
+        for _ in range(1_000_000):
+            pass
+        return (time.thread_time() - began) * 1000
 
 
 def wait_until_idle(roots: Sequence[int], *, limit_seconds: float = 20.0) -> None:

@@ -2,12 +2,13 @@
 
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from bench.clients import ours
 from bench.contestants import imcore, running_postgres, started
-from bench.measuring import Effort, measure
+from bench.measuring import QUICK, measure
 
 
 def profile(what: str, *, database: str, size: int, seconds: float, is_transient: bool, output: Path | None) -> None:
@@ -25,5 +26,5 @@ def profile(what: str, *, database: str, size: int, seconds: float, is_transient
         print(f"process {server.server}", flush=True)
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
-            sample = measure(load, server, Effort(rounds=1, warm_up_seconds=0.1, seconds=min(5.0, left)))
+            sample = measure(load, server, replace(QUICK, seconds=min(5.0, left)))
             print(f"{sample.cpu_us:.1f} us CPU per {'delivery' if what == 'fanout' else 'message'}", flush=True)

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -15,6 +16,8 @@ from bench.processes import CORES
 DOCUMENT = names.ROOT / "docs" / "benchmarks.md"
 MEMBERS = (100, 500)
 IN_FLIGHT = (64, 512)
+QUICK_MEMBERS = (20,)
+QUICK_IN_FLIGHT = (8,)
 
 # What a release has to reach.
 MOST_TIMES_BARE = 1.5
@@ -109,8 +112,8 @@ def one_to_one_verdicts(results: Results) -> list[str]:
     return lines
 
 
-def machine(rounds: int) -> str:
-    """Return a line about where, with what and how often this was measured."""
+def _machine(results: Results) -> str:
+    """Return a paragraph about where, with what and how often this was measured."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("uvicorn", "uvloop", "channels", "daphne", "Django"))
     tools = [
         f"{name} {number}"
@@ -123,10 +126,17 @@ def machine(rounds: int) -> str:
     ]
     lock = json.loads((names.ROOT / "bench" / "package-lock.json").read_text())
     tools.append(f"socket.io {lock['packages']['node_modules/socket.io']['version']}")
+    samples = [sample for of_case in results.values() for sample in of_case]
+    rounds = max(map(len, results.values()))
+    others = statistics.median(sample.others_share for sample in samples)
+    yardstick = statistics.median(sample.yardstick_ms for sample in samples)
     return (
         f"Medians of {rounds} interleaved rounds on {len(CORES)} {platform.machine()} cores, "
         f"{_memory_gib():.0f} GiB, {platform.system()} {platform.release().split('-')[0]}. "
-        f"CPython {platform.python_version()}, {packages}, {', '.join(tools)}."
+        f"CPython {platform.python_version()}, {packages}, {', '.join(tools)}. "
+        f"Meanwhile unrelated processes used {others:.2f} of a core (median; at most "
+        f"{max(sample.others_share for sample in samples):.2f}), "
+        f"and an empty loop of a million turns in Python took {yardstick:.0f} ms of CPU."
     )
 
 
@@ -140,9 +150,9 @@ def write(section: str, text: str) -> None:
     DOCUMENT.write_text(after)
 
 
-def section(table: str, verdicts: Sequence[str], rounds: int) -> str:
+def section(results: Results, table: str, verdicts: Sequence[str]) -> str:
     """Return all that is said of one half of the benchmark."""
-    return "\n\n".join([machine(rounds), table, "\n".join(f"- {line}" for line in verdicts)])
+    return "\n\n".join(filter(None, [_machine(results), table, "\n".join(f"- {line}" for line in verdicts)]))
 
 
 def _verdict(is_met: bool, fact: str, target: str) -> str:

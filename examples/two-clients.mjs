@@ -1,20 +1,27 @@
 // Two people chat through imcore, with the published LeanCloud SDK as it is.
 //
+//   make run                                      in the folder above, in another terminal
 //   cd examples && npm ci
-//   node two-clients.mjs                    the server of `make run`; its App ID and App Key are asked of the environment
+//   node two-clients.mjs APP_ID APP_KEY           as `make run` printed them
 //
-// IMCORE_APP_ID, IMCORE_APP_KEY: as `make run` printed them. IMCORE_URL: the server, http://127.0.0.1:8000 by default.
-// SDK: the package to use (leancloud-realtime). NO_BINARY=1: base64 text frames, as some mini programs need them.
-// RTM_SERVER: a WebSocket URL to use instead of the router, for SDK 4.x without TLS.
+// Instead of the two arguments, IMCORE_APP_ID and IMCORE_APP_KEY may be set.
+// IMCORE_URL   where the server is: http://127.0.0.1:8000 unless set
+// NO_BINARY=1  base64 text frames, as some mini programs need them
+// RTM_SERVER   a WebSocket URL to use instead of asking the server for it: SDK 4.x asks over TLS only
+// SDK          the package to use: leancloud-realtime unless set
 
-const sdkName = process.env.SDK ?? 'leancloud-realtime';
-const { Realtime, TextMessage, Event } = (await import(sdkName)).default;
+const sdkName = process.env.SDK || 'leancloud-realtime';
+const { Realtime, TextMessage, Event } = (
+  await import(sdkName).catch((error) => {
+    console.error(`${error.message}\nInstall it here first: cd examples && npm ci`);
+    process.exit(2);
+  })
+).default;
 
-const url = process.env.IMCORE_URL ?? 'http://127.0.0.1:8000';
-const appId = process.env.IMCORE_APP_ID;
-const appKey = process.env.IMCORE_APP_KEY;
+const url = process.env.IMCORE_URL || 'http://127.0.0.1:8000';
+const [appId = process.env.IMCORE_APP_ID, appKey = process.env.IMCORE_APP_KEY] = process.argv.slice(2);
 if (!appId || !appKey) {
-  console.error('Set IMCORE_APP_ID and IMCORE_APP_KEY to what `make run` printed.');
+  console.error('Say which application: node two-clients.mjs APP_ID APP_KEY, as `make run` printed them.');
   process.exit(2);
 }
 
@@ -23,7 +30,8 @@ const realtime = new Realtime({
   appId,
   appKey,
   noBinary: process.env.NO_BINARY === '1',
-  ...(process.env.RTM_SERVER ? { RTMServers: process.env.RTM_SERVER } : { server: url }),
+  server: url,
+  ...(process.env.RTM_SERVER ? { RTMServers: process.env.RTM_SERVER } : {}),
 });
 
 const once = (emitter, event) =>
@@ -43,7 +51,10 @@ const check = (condition, what) => {
 const suffix = Math.random().toString(36).slice(2, 8);
 const [tomId, jerryId] = [`Tom-${suffix}`, `Jerry-${suffix}`];
 
-const tom = await realtime.createIMClient(tomId);
+const tom = await realtime.createIMClient(tomId).catch((error) => {
+  console.error(`Tom cannot sign in at ${process.env.RTM_SERVER ?? url}: ${error.message}`);
+  process.exit(1);
+});
 const jerry = await realtime.createIMClient(jerryId);
 check(tom.id === tomId && jerry.id === jerryId, 'Tom and Jerry are signed in');
 

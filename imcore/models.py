@@ -82,11 +82,18 @@ class ApplicationSettings(models.Model):
         return [field.name for field in cls._meta.concrete_fields if field.name != "application"]
 
 
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
+
+
 def validate_origins(value: str) -> None:
     """Refuse a list of web origins with a line that is not scheme, host and port alone."""
     for origin in value.split():
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+        if not _is_origin(origin):
             raise ValidationError(f"{origin!r} is not an origin; write it like https://chat.example.com")
 
 

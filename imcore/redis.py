@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 SOCKET_SECONDS = 2.0
 
+# Read once: this is asked for every delivery, and Django's settings are slow to ask.
+_URL: str = settings.REDIS_URL
+
 _clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, Redis]" = WeakKeyDictionary()
 
 
 def is_configured() -> bool:
     """Return whether there is a Redis; without one, this process is alone."""
-    return bool(settings.REDIS_URL)
+    return bool(_URL)
 
 
 def client() -> "Redis":
@@ -33,7 +36,7 @@ def client() -> "Redis":
     loop = asyncio.get_running_loop()
     if loop not in _clients:
         _clients[loop] = redis.asyncio.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS
+            _URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS
         )
     return _clients[loop]
 
@@ -49,9 +52,7 @@ def check() -> str:
     """Return "ok", "not configured", or what is wrong, for /readyz."""
     if not is_configured():
         return "not configured"
-    probe = redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS
-    )
+    probe = redis.Redis.from_url(_URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS)
     try:
         probe.ping()
     except redis.RedisError as error:

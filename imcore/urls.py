@@ -15,5 +15,6 @@ urlpatterns = [
     re_path(r"^/*v1/route/?$", router.route),
 ]
 
+handler400 = "imcore.rest.exceptions.bad_request"
 handler404 = "imcore.rest.exceptions.not_found"
 handler500 = "imcore.rest.exceptions.server_error"

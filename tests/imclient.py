@@ -24,6 +24,7 @@ from websockets.asyncio.client import ClientConnection
 from imcore.asgi import application as asgi_application
 from imcore.delivery.router import router
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+from tests.wire.oldest_schema import assert_understood
 
 SECONDS = 5.0
 CONFIG_BITMAP = 187  # JavaScript 5
@@ -62,10 +63,12 @@ class Wire(ABC):
         await self.send_raw(b64encode(raw).decode() if self.is_text else raw)
 
     async def receive(self, seconds: float = SECONDS) -> GenericCommand:
-        """Return the next command; raise Closed or TimeoutError."""
+        """Return the next command; raise Closed or TimeoutError. Every client must understand every frame."""
         frame = await self.receive_raw(seconds)
         assert isinstance(frame, str) is self.is_text, "frames are text on base64 subprotocols and binary on others"
-        return GenericCommand.FromString(b64decode(frame) if isinstance(frame, str) else frame)
+        raw = b64decode(frame, validate=True) if isinstance(frame, str) else frame
+        assert_understood(raw)
+        return GenericCommand.FromString(raw)
 
     async def request(self, cmd: Any, op: Any = None, **fields: Any) -> GenericCommand:
         """Send a command with a fresh `i` and return the frame that comes next, whatever it is."""

@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from conversations.models import Conversation, Member
 from conversations.policy import Kind
@@ -20,7 +22,7 @@ _COLUMNS = {
     "updatedAt": "c.updated_ms",
     # Those that never had a message sort as the oldest.
     "lm": "COALESCE(c.last_message_ms, 0)",
-    "uniqueId": "c.unique_id",
+    "uniqueId": "COALESCE(c.unique_id, '')",
 }
 
 _SELECT = """
@@ -108,7 +110,7 @@ def temporary(
     found = Conversation.objects.filter(
         application_id=application, object_id__in=object_ids, kind=Kind.TEMPORARY, expires_ms__gt=now_ms
     ).values_list(
-        "id", "object_id", "kind", "creator", "attributes", "is_unique", "unique_id", "last_seq", "last_message_ms",
+        "id", "object_id", "kind", "creator", Cast("attributes", TextField()), "is_unique", "unique_id", "last_seq", "last_message_ms",
         "created_ms", "updated_ms", "ttl_seconds",
     )  # fmt: skip
     place = {object_id: index for index, object_id in enumerate(object_ids)}
@@ -123,10 +125,13 @@ def _order(where: Where, sort: Sequence[SortKey]) -> tuple[str, list[Any]]:
         values += nearest[1]
     for key in sort or [SortKey("lm", is_descending=True), SortKey("createdAt", is_descending=True)]:
         column = _COLUMNS.get(key.key)
+        direction = "DESC" if key.is_descending else "ASC"
         if column is None:
             column, path = _attribute(key.key)
             values.append(path)
-        parts.append(f"{column} {'DESC' if key.is_descending else 'ASC'}")
+            # What has no value is least, on both engines.
+            direction += " NULLS LAST" if key.is_descending else " NULLS FIRST"
+        parts.append(f"{column} {direction}")
     return ", ".join([*parts, "c.id DESC"]), values
 
 
@@ -174,7 +179,8 @@ def _found(rows: Sequence[Any], with_members: bool) -> list[FoundConversation]:
     ]  # fmt: skip
 
 
-def _json(value: Any) -> dict[str, Any]:
-    # A raw cursor gives JSON as text on both engines; the ORM has parsed it.
-    parsed: dict[str, Any] = orjson.loads(value) if isinstance(value, str | bytes) else value
+def _json(text: str) -> dict[str, Any]:
+    # Not Python's reader, which the ORM uses: PostgreSQL writes 1e300 digit by digit, that reader makes an integer of
+    # it, and no JSON writer of ours takes one so long. This one makes a float again.
+    parsed: dict[str, Any] = orjson.loads(text)
     return parsed

@@ -108,7 +108,8 @@ class _Translation:
         self._position = 0
         self._extended = "x" in options
         self._multiline = "m" in options
-        self._any = "." if "s" in options else r"[^\n]"
+        self._ignore_case = "i" in options
+        self._any = "." if "s" in options else self._none_of(((0x0A, 0x0A),)).text
         self._depth = 0
 
     def text(self) -> str:
@@ -226,7 +227,12 @@ class _Translation:
         while is_first or not self._take("]"):
             is_first = False
             ranges += self._bracket_item()
-        return _Piece(bracket(tuple(ranges), negated=negated))
+        return self._none_of(tuple(ranges)) if negated else _Piece(bracket(tuple(ranges)))
+
+    def _none_of(self, ranges: Ranges) -> _Piece:
+        negated = bracket(ranges, negated=True)
+        # The `regex` module gets `[^a]|[^b]` wrong when it ignores case. A group keeps it from joining the two.
+        return _Piece(f"({negated})" if self._ignore_case else negated)
 
     def _bracket_item(self) -> Ranges:
         posix = re.match(r"\[:(\^?)([a-z]+):\]", self._ahead(16))

@@ -71,13 +71,14 @@ class Session:
 class Lane:
     """The commands of one client id on one connection. Exists from its `open` to its end."""
 
-    __slots__ = ("backlog", "client_id", "session", "worker")
+    __slots__ = ("backlog", "client_id", "is_overdue", "session", "worker")
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
         self.session: Session | None = None
         self.backlog: deque[GenericCommand] = deque()
         self.worker: asyncio.Task[None] | None = None
+        self.is_overdue = False
 
 
 @dataclass(slots=True)
@@ -119,6 +120,7 @@ class Connection:
         self._application: ApplicationSnapshot | None = None
         self._abort = abort
         self._backlog = 0
+        self._backlog_max = settings.COMMAND_BACKLOG
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._timer: asyncio.TimerHandle | None = None
@@ -176,7 +178,7 @@ class Connection:
         """Add a command to its lane's backlog, and to the connection's count of what waits."""
         lane.backlog.append(command)
         self._backlog += 1
-        if self._backlog >= settings.COMMAND_BACKLOG:
+        if self._backlog >= self._backlog_max:
             self._has_room.clear()
 
     def dequeue(self, lane: Lane) -> GenericCommand:

@@ -50,6 +50,7 @@ class GatewayConsumer(AsyncConsumer):
             connection.end()
 
     async def _receive_until_closed(self, connection: Connection, receive: Any) -> None:
+        frame_max = settings.FRAME_MAX_BYTES
         while True:
             event = await receive()
             if event["type"] == "websocket.disconnect":
@@ -60,7 +61,7 @@ class GatewayConsumer(AsyncConsumer):
             if frame is None:
                 frame = event.get("text") or ""
             try:
-                if len(frame) > settings.FRAME_MAX_BYTES:
+                if len(frame) > frame_max:
                     raise FrameTooLong
                 if isinstance(frame, str) is not connection.subprotocol.is_text:
                     raise Unparseable

@@ -9,8 +9,6 @@ import asyncio
 import logging
 from urllib.parse import urlsplit
 
-from django.conf import settings
-
 from imcore import identifiers, limits, metrics
 from imcore.appsettings import ApplicationSnapshot, applications
 from imcore.errors import (
@@ -23,7 +21,7 @@ from imcore.errors import (
     SendTimeout,
     SessionRequired,
 )
-from imcore.gateway import registry
+from imcore.gateway import overdue, registry
 from imcore.gateway.connection import IM_SERVICE, Connection, Context, Lane
 from imcore.models import GatewaySettings
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, LoggedinCommand, OpType
@@ -32,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 PUSH_SERVICE = 0
 LIVE_QUERY_SERVICE = 1
+_ECHO, _SESSION = CommandType.echo, CommandType.session
+_LOGIN_COMMANDS = frozenset({CommandType.login, CommandType.logout})
 # Java puts an `i` into `read` and takes any answer for that of another request (realtime-protocol 8.1, P3).
 NEVER_ANSWERED = frozenset({CommandType.ack, CommandType.read, CommandType.rcp})
 
@@ -41,7 +41,7 @@ async def receive(connection: Connection, command: GenericCommand) -> None:
 
     Waits only for the application to be loaded (once per connection), never for a handler.
     """
-    if command.HasField("cmd") and command.cmd == CommandType.echo:
+    if command.cmd == _ECHO and command.HasField("cmd"):
         _answer_echo(connection, command)
         return
     try:
@@ -49,6 +49,10 @@ async def receive(connection: Connection, command: GenericCommand) -> None:
         lane = _lane(connection, command)
     except ImError as error:
         _refuse(connection, command, error)
+        return
+    except Exception as error:  # noqa: BLE001 - logged once, here
+        _log_unforeseen(command, error)
+        _refuse(connection, command, InternalError())
         return
     if lane is None:
         _answer_login(connection, command)
@@ -89,16 +93,23 @@ def _check_origin(connection: Connection, application: ApplicationSnapshot) -> N
     allowed = application.of(GatewaySettings).origins()
     if not allowed or not connection.origin or connection.origin in allowed:
         return
-    if urlsplit(connection.origin).hostname in ("localhost", "127.0.0.1"):
+    if _is_local(connection.origin):
         return
     raise InvalidOrigin
 
 
+def _is_local(origin: str) -> bool:
+    try:
+        return urlsplit(origin).hostname in ("localhost", "127.0.0.1")
+    except ValueError:  # whatever a client writes there
+        return False
+
+
 def _lane(connection: Connection, command: GenericCommand) -> Lane | None:
     """Return the lane that serves a command, or None for push and LiveQuery log-ins, which have no session."""
-    if command.cmd in (CommandType.login, CommandType.logout) and command.HasField("cmd"):
+    if command.cmd in _LOGIN_COMMANDS and command.HasField("cmd"):
         return None
-    if command.cmd == CommandType.session and command.op == OpType.open and command.HasField("op"):
+    if command.cmd == _SESSION and command.op == OpType.open and command.HasField("op"):
         return connection.lane_for_open(_client_id(command))
     lane = connection.lane_of(command)
     if lane is None:
@@ -175,17 +186,25 @@ async def _run(connection: Connection, lane: Lane, command: GenericCommand) -> N
         if registration.needs_session and lane.session is None:
             raise SessionRequired
         context = Context(connection, lane, application)
-        async with asyncio.timeout(settings.COMMAND_SECONDS):
+        overdue.begin(lane)
+        try:
             reply = await registration.handler(context, command)
+        finally:
+            overdue.end(lane)
     except ImError as error:
         metrics.count(f"error.{error.code}")
         reply = failure(command, error)
-    except TimeoutError:
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not lane.is_overdue or task is None:
+            raise
+        lane.is_overdue = False
+        task.uncancel()
         metrics.count(f"error.{SendTimeout.code}")
         late = SendTimeout if command.cmd == CommandType.direct else InternalError
         reply = failure(command, late("The server did not manage in time."))
-    except Exception:
-        logger.exception("Unforeseen error in %s/%s", _name(CommandType, command.cmd), _name(OpType, command.op))
+    except Exception as error:  # noqa: BLE001 - logged once, here
+        _log_unforeseen(command, error)
         reply = failure(command, InternalError())
     if reply is not None:
         _reply(connection, lane, command, reply, registration)
@@ -210,6 +229,11 @@ def _reply(
     reply.peerId = lane.client_id
     reply.service = IM_SERVICE
     connection.send(reply)
+
+
+def _log_unforeseen(command: GenericCommand, error: Exception) -> None:
+    name = f"{_name(CommandType, command.cmd)}/{_name(OpType, command.op)}"
+    logger.error("Unforeseen error in %s", name, exc_info=error)
 
 
 def _name(enum: type[CommandType] | type[OpType], number: int) -> str:

@@ -10,13 +10,14 @@ from django.conf import settings
 from imcore import redis
 from imcore.appsettings import applications
 from imcore.delivery.node import node
+from imcore.gateway import overdue
 from imcore.gateway.connection import connections
 
 logger = logging.getLogger(__name__)
 
 CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
 
-_background = SimpleNamespace(is_running=False)
+_background = SimpleNamespace(is_running=False, watch=None)
 
 
 async def ensure_started() -> None:
@@ -26,6 +27,7 @@ async def ensure_started() -> None:
     _background.is_running = True
     applications.start()
     node.start()
+    _background.watch = asyncio.create_task(overdue.watch(), name="overdue commands")
 
 
 async def stop() -> None:
@@ -33,6 +35,7 @@ async def stop() -> None:
     if not _background.is_running:
         return
     _background.is_running = False
+    _background.watch.cancel()
     await node.stop()
     await applications.stop()
     await redis.close()

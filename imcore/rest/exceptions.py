@@ -29,6 +29,11 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
     return Response({"code": 1, "error": "Internal server error."}, status=status.HTTP_500_INTERNAL_SERVER_ERROR)
 
 
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+    """Answer a request that Django refuses by itself, for a `Host` that is none, for instance."""
+    return JsonResponse({"code": 400, "error": "Bad request."}, status=400)
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Answer an unknown path (rest-api 1.6)."""
     return JsonResponse({"code": 404, "error": "Not found."}, status=404)

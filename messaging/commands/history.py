@@ -1,10 +1,9 @@
 """`logs`: history."""
 
 from conversations.policy import Kind
-from imcore import limits
+from imcore import identifiers, limits
 from imcore.gateway.connection import Context
 from imcore.gateway.registry import command
-from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, LogItem, LogsCommand
 from messaging.services import history
 from messaging.services.history import Boundary, StoredMessage
@@ -27,7 +26,7 @@ async def logs(context: Context, request: GenericCommand) -> GenericCommand:
         newest=is_backward,
         limit=limit,
         message_type=asked.lctype if asked.HasField("lctype") else None,
-        now_ms=now_ms(),
+        now_ms=identifiers.now_ms(),
     )
     body = LogsCommand(cid=asked.cid, logs=[_item(message, kind) for message in messages])
     return GenericCommand(cmd=CommandType.logs, logsMessage=body)

@@ -18,7 +18,14 @@ from imcore import identifiers, limits
 from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.delivery import router
-from imcore.errors import InternalError, InvalidMessagingTarget, MessageTooLong, SendTimeout, StorageUnavailable
+from imcore.errors import (
+    ConversationNotFound,
+    InternalError,
+    InvalidMessagingTarget,
+    MessageTooLong,
+    SendTimeout,
+    StorageUnavailable,
+)
 from messaging.events import Body, Mentions, MessageSent
 from messaging.message_types import message_type
 from messaging.models import MessagingSettings
@@ -151,6 +158,8 @@ async def _store(
     outcome = await _batcher.submit(draft)
     if isinstance(outcome, Refused):
         directory.forget(application=conversation.application, conversation_id=conversation.object_id)
+        if outcome.roster is None:
+            raise ConversationNotFound
         raise InvalidMessagingTarget("Only members can send to this conversation.")
     if outcome.roster is not None:
         conversation = directory.with_members(conversation, outcome.roster.members, outcome.roster.members_version)

@@ -10,15 +10,21 @@ from dataclasses import dataclass
 
 import orjson
 from django.db import connection
-from django.db.models import Q
 
 from messaging.models import Message
 
 _COLUMNS = "message_id, seq, timestamp_ms, sender, text, data, is_binary, mention_ids, mention_all"
 
 Place = tuple[int, int]  # timestamp, seq
-_START: Place = (-(2**63), 0)
+# Not -(2**63): PostgreSQL reads its digits first, which are too large for a bigint, and compares as numeric.
+_START: Place = (1 - 2**63, 0)
 _END: Place = (2**63 - 1, 2**63 - 1)
+
+_NEWEST = f"""
+WITH wanted (conversation, last_seq) AS (VALUES {{rows}})
+SELECT conversation_id, {_COLUMNS}
+FROM wanted JOIN messaging_message ON conversation_id = conversation AND seq = last_seq
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +88,20 @@ def page(
 
 def newest(*, last_seqs: Mapping[int, int]) -> dict[int, StoredMessage]:
     """Return the newest message of each conversation: conversation → last seq, in; conversation → message, out."""
-    wanted = Q()
-    for conversation, seq in last_seqs.items():
-        wanted |= Q(conversation_id=conversation, seq=seq)
     if not last_seqs:
         return {}
-    rows = Message.objects.filter(wanted).values_list("conversation_id", *_COLUMNS.split(", "))
-    return {conversation: _message(*row) for conversation, *row in rows}
+    statement = _NEWEST.format(rows=", ".join(["(%s, %s)"] * len(last_seqs)))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [number for pair in last_seqs.items() for number in pair])
+        return {conversation: _message(*row) for conversation, *row in cursor.fetchall()}
 
 
 def _places(conversation: int, message_ids: list[str]) -> dict[str, Place]:
-    if not message_ids:
+    # PostgreSQL's text cannot hold U+0000, so there is no message with such an id to look for.
+    storable = [message_id for message_id in message_ids if "\0" not in message_id]
+    if not storable:
         return {}
-    rows = Message.objects.filter(conversation_id=conversation, message_id__in=message_ids)
+    rows = Message.objects.filter(conversation_id=conversation, message_id__in=storable)
     return {
         message_id: (timestamp_ms, seq)
         for message_id, timestamp_ms, seq in rows.values_list("message_id", "timestamp_ms", "seq")
@@ -107,7 +114,7 @@ def _lower(end: Boundary | None, places: Mapping[str, Place]) -> Place:
     if end.message_id in places:
         timestamp_ms, seq = places[end.message_id]
         return (timestamp_ms, seq if end.is_included else seq + 1)
-    return (end.timestamp_ms if end.is_included else end.timestamp_ms + 1, 0)
+    return (end.timestamp_ms, 0) if end.is_included else _after(end.timestamp_ms)
 
 
 def _upper(end: Boundary | None, places: Mapping[str, Place]) -> Place:
@@ -116,7 +123,11 @@ def _upper(end: Boundary | None, places: Mapping[str, Place]) -> Place:
     if end.message_id in places:
         timestamp_ms, seq = places[end.message_id]
         return (timestamp_ms, seq + 1 if end.is_included else seq)
-    return (end.timestamp_ms + 1 if end.is_included else end.timestamp_ms, 0)
+    return _after(end.timestamp_ms) if end.is_included else (end.timestamp_ms, 0)
+
+
+def _after(timestamp_ms: int) -> Place:
+    return (timestamp_ms + 1, 0) if timestamp_ms < _END[0] else _END
 
 
 def _message(

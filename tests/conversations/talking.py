@@ -8,8 +8,10 @@ from imcore.bridge import in_database
 from imcore.delivery.router import router
 from imcore.models import Application
 from imcore.protocol.message_pb2 import (
+    AckCommand,
     CommandType,
     ConvCommand,
+    DirectCommand,
     ErrorCommand,
     GenericCommand,
     JsonObjectMessage,
@@ -74,7 +76,9 @@ async def query(client: ImClient, where: Any = None, **fields: Any) -> list[Json
 
 async def look_up(client: ImClient, cid: str) -> Json:
     """Fetch one conversation by its id, as SDKs do for one they do not know."""
-    [found] = await query(client, tempConvIds=[cid]) if cid.startswith("_tmp:") else await query(client, {"objectId": cid})
+    [found] = (
+        await query(client, tempConvIds=[cid]) if cid.startswith("_tmp:") else await query(client, {"objectId": cid})
+    )
     return found
 
 
@@ -116,3 +120,11 @@ async def stored_members(cid: str) -> list[str]:
             Member.objects.filter(conversation__object_id=cid).order_by("id").values_list("client_id", flat=True)
         )
     )
+
+
+async def say(client: ImClient, cid: str, text: str, **fields: Any) -> AckCommand:
+    """Send a message and return the body of its acknowledgement."""
+    reply = await client.request(CommandType.direct, directMessage=DirectCommand(cid=cid, msg=text, **fields))
+    assert reply.cmd == CommandType.ack
+    assert not reply.ackMessage.HasField("code"), f"got {reply}"
+    return reply.ackMessage

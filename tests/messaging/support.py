@@ -1,7 +1,9 @@
 """What tests of messages share: conversations that stand ready, sending, receiving, paging, and a frozen clock."""
 
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -37,6 +39,11 @@ async def started(
     )
     await router.settle()
     return result.conversation.object_id
+
+
+async def another_application() -> Application:
+    """Make a second application."""
+    return await in_database(lambda: Application.objects.create(name="another"))
 
 
 def command(conversation_id: str, text: str | None = None, **fields: Any) -> DirectCommand:
@@ -101,6 +108,50 @@ async def texts(client: ImClient, conversation_id: str, **fields: Any) -> list[s
     return [item.data for item in await history(client, conversation_id, **fields)]
 
 
+@dataclass(frozen=True)
+class Imported:
+    """A message as an import from elsewhere would bring it: its id and time are given.
+
+    The id on the wire is `imported_id` of `name`, since no two messages of the database may share one.
+    """
+
+    name: str
+    timestamp_ms: int
+    text: str
+    sender: str = "tom"
+    message_type: int | None = None
+
+
+def imported_id(conversation_id: str, name: str) -> str:
+    """Return the id of an imported message."""
+    return f"{conversation_id[-14:]}{name:0>8}"
+
+
+async def import_messages(conversation_id: str, imported: Sequence[Imported]) -> None:
+    """Insert messages as an import would: in their order, whatever their times and ids."""
+
+    def insert() -> None:
+        row = Conversation.objects.get(object_id=conversation_id)
+        Message.objects.bulk_create(
+            Message(
+                message_id=imported_id(conversation_id, one.name),
+                application_id=row.application_id,
+                conversation_id=row.pk,
+                seq=row.last_seq + number,
+                timestamp_ms=one.timestamp_ms,
+                sender=one.sender,
+                text=one.text,
+                message_type=one.message_type,
+            )
+            for number, one in enumerate(imported, 1)
+        )
+        row.last_seq += len(imported)
+        row.last_message_ms = max(one.timestamp_ms for one in imported)
+        row.save()
+
+    await in_database(insert)
+
+
 async def rows(conversation_id: str) -> list[Message]:
     """Return the stored messages of a conversation, in their order."""
 
@@ -113,14 +164,31 @@ async def rows(conversation_id: str) -> list[Message]:
 
 async def member(conversation_id: str, client_id: str) -> Member:
     """Return a member's row."""
-    return await in_database(
-        lambda: Member.objects.get(conversation__object_id=conversation_id, client_id=client_id)
-    )
+    return await in_database(lambda: Member.objects.get(conversation__object_id=conversation_id, client_id=client_id))
 
 
-async def conversation(conversation_id: str) -> Conversation:
+async def stored_conversation(conversation_id: str) -> Conversation:
     """Return a conversation's row."""
     return await in_database(lambda: Conversation.objects.get(object_id=conversation_id))
+
+
+def message_of(item: LogItem, conversation_id: str) -> DirectCommand:
+    """Return what a session was told of a message that history shows, if the two agree."""
+    message = DirectCommand(
+        cid=conversation_id,
+        id=item.msgId,
+        fromPeerId=getattr(item, "from"),
+        timestamp=item.timestamp,
+        convType=item.convType,
+        mentionPids=item.mentionPids,
+    )
+    if item.bin:
+        message.binaryMsg = b64decode(item.data)
+    else:
+        message.msg = item.data
+    if item.mentionAll:
+        message.mentionAll = True
+    return message
 
 
 class Clock:

@@ -7,12 +7,15 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from imcore.embedded import EmbeddedWorker, is_embedded
+from imcore.models import Application
 from imcore.server import Server, make_config
 from imcore.setup import ADMIN, Prepared, prepare
 
+# Where examples/two-clients.mjs looks unless told.
+_EXAMPLE_URL = "http://127.0.0.1:8000"
 _SNIPPET = """\
-    // npm install leancloud-realtime@5.0.0-rc.8
-    const {{ Realtime, TextMessage }} = require('leancloud-realtime');
+    // npm install leancloud-realtime@5.0.0-rc.8, save these lines as chat.mjs, then: node chat.mjs
+    import {{ Realtime, TextMessage }} from 'leancloud-realtime';
     const realtime = new Realtime({{
       appId: '{app_id}',
       appKey: '{app_key}',
@@ -21,6 +24,8 @@ _SNIPPET = """\
     const tom = await realtime.createIMClient('Tom');
     const chat = await tom.createConversation({{ members: ['Jerry'], name: 'Tom & Jerry', unique: true }});
     await chat.send(new TextMessage('Hello, Jerry!'));
+    console.log((await chat.queryMessages()).map((message) => `${{message.from}}: ${{message.text}}`));
+    await tom.close();
 """
 
 
@@ -77,11 +82,18 @@ class Command(BaseCommand):
             f"  Admin        {url}/admin/\n"
             f"  User name    {ADMIN}\n"
             f"  Password     {password}\n\n"
-            "  Paste into Node.js or a web page:\n\n"
+            "  Paste into a Node.js module, or into the code of a web page:\n\n"
             f"{_SNIPPET.format(app_id=application.app_id, app_key=application.app_key, url=url)}\n"
+            "  Or let two clients chat:\n\n"
+            f"    cd examples && npm ci && {_example(application, url)}\n\n"
             "  Ctrl-C stops the server; the data stays.\n"
         )
         self.stdout.flush()
+
+
+def _example(application: Application, url: str) -> str:
+    elsewhere = "" if url == _EXAMPLE_URL else f"IMCORE_URL={url} "
+    return f"{elsewhere}node two-clients.mjs {application.app_id} {application.app_key}"
 
 
 def _url(host: str, port: int) -> str:

@@ -87,7 +87,12 @@ async def test_the_same_members_get_the_same_unique_conversation_and_nobody_hear
     second = await start(jerry, "jerry", "tom", unique=True, attributes={"name": "second"})
 
     assert not first.HasField("existing")
-    assert (second.cid, second.cdate, second.uniqueId, second.existing) == (first.cid, first.cdate, first.uniqueId, True)
+    assert (second.cid, second.cdate, second.uniqueId, second.existing) == (
+        first.cid,
+        first.cdate,
+        first.uniqueId,
+        True,
+    )
     assert await told(tom) == await told(jerry) == []
     assert (await look_up(tom, first.cid))["name"] == "first"
 
@@ -230,9 +235,7 @@ async def test_a_client_that_is_away_finds_the_conversation_when_it_comes(signed
     assert await told(jerry) == []
 
 
-async def test_500_members_can_start_a_conversation_and_501_cannot(
-    signed_in: SignIn, application: Application
-) -> None:
+async def test_500_members_can_start_a_conversation_and_501_cannot(signed_in: SignIn, application: Application) -> None:
     """Rule 4: 4304, and nothing is created."""
     tom = await signed_in("tom")
     others = [f"member {number}" for number in range(500)]

@@ -1,0 +1,79 @@
+"""One server process for all journeys, on the engine of this test run."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.running import FOLDER, node_program
+from tests.processes import Server, engine
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server that journeys share; each has clients and conversations of its own. They must not stop it."""
+    with engine() as environment:
+        running = Server(tmp_path_factory.mktemp("server"), environment=environment)
+        try:
+            running.start()
+            yield running
+            assert running.stop() == 0
+            running.assert_untroubled()
+        finally:
+            running.kill()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    """A running server that a journey may stop and kill."""
+    with engine() as environment:
+        running = Server(tmp_path / "server", environment={**environment, "IMCORE_DRAIN_SECONDS": "2"})
+        try:
+            running.start()
+            yield running
+        finally:
+            running.kill()
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy in front of a server. `certificate` is the file to trust, where it speaks TLS."""
+
+    port: int
+    certificate: Path
+
+
+@pytest.fixture
+def proxy_of(tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
+    """Put a proxy before a server: `proxy_of(server, tls=True)`."""
+    with ExitStack() as running:
+
+        def start(server: Server, *, tls: bool) -> Proxy:
+            key, certificate = _certificate(tmp_path) if tls else (Path("-"), Path("-"))
+            process = subprocess.Popen(
+                [node_program(), str(FOLDER / "proxy.mjs"), str(key), str(certificate), str(server.port)],
+                stdout=subprocess.PIPE,
+            )
+            running.enter_context(process)
+            running.callback(process.kill)
+            assert process.stdout is not None
+            return Proxy(int(process.stdout.readline()), certificate)
+
+        yield start
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-keyout", str(key), "-out", str(certificate), "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return key, certificate

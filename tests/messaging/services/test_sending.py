@@ -1,0 +1,432 @@
+"""The pipeline: what a send costs, what a batch may not break, and what happens when the database is away."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from conversations.policy import Kind
+from conversations.services import directory
+from imcore import bridge, identifiers
+from imcore.batching import Batcher
+from imcore.delivery import encoding, router
+from imcore.delivery.encoding import Notice
+from imcore.models import Application
+from imcore.protocol.message_pb2 import AckCommand, CommandType, GenericCommand
+from messaging.events import MessageSent
+from messaging.services import sending
+from messaging.storage import messages
+from tests.conftest import SignIn
+from tests.imclient import ImClient
+from tests.messaging.gate import Gate, together
+from tests.messaging.support import attempt, command, frozen, heard, rows, say, started, stored_conversation, texts
+
+# What the applications' refresher asks once a second, whatever is sent.
+NOT_OURS = {"_versions", "_load"}
+
+
+@pytest.fixture
+def crossings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The storage functions that were run in the database, by name."""
+    names: list[str] = []
+    run = bridge._unit_of_work
+
+    def recorded(work: Any) -> Any:
+        if work.func.__name__ not in NOT_OURS:
+            names.append(work.func.__name__)
+        return run(work)
+
+    monkeypatch.setattr(bridge, "_unit_of_work", recorded)
+    return names
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL statements on messages and conversations, from any thread: whole."""
+    seen: list[str] = []
+    execute = CursorWrapper._execute_with_wrappers  # type: ignore[attr-defined]
+
+    def recorded(cursor: Any, sql: str, *args: Any, **kwargs: Any) -> Any:
+        if re.search(r"messaging_message\b|conversations_", sql):
+            seen.append(sql)
+        return execute(cursor, sql, *args, **kwargs)
+
+    monkeypatch.setattr(CursorWrapper, "_execute_with_wrappers", recorded)
+    return seen
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often an event was published, encoded and serialized."""
+    count: Counter[str] = Counter()
+    publish, encoder, delivery = router.publish, encoding._encoders[MessageSent], encoding.Delivery
+
+    def counted_publish(*args: Any, **kwargs: Any) -> None:
+        count["publish"] += 1
+        publish(*args, **kwargs)
+
+    def counted_encoder(event: MessageSent) -> list[Notice]:
+        count["encode"] += 1
+        return list(encoder(event))
+
+    def counted_delivery(**fields: Any) -> encoding.Delivery:
+        count["serialize"] += 1
+        return delivery(**fields)
+
+    monkeypatch.setattr(router, "publish", counted_publish)
+    monkeypatch.setitem(encoding._encoders, MessageSent, counted_encoder)
+    monkeypatch.setattr(encoding, "Delivery", counted_delivery)
+    return count
+
+
+async def test_a_send_crosses_into_the_database_once(
+    application: Application, signed_in: SignIn, crossings: list[str]
+) -> None:
+    """Checklist 51: to a conversation that this node knows."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    crossings.clear()
+
+    await say(tom, room, "hello", dt="token", mentionPids=["jerry"])
+
+    assert crossings == ["store"]
+
+
+async def test_a_send_to_a_conversation_unknown_here_crosses_twice(
+    application: Application, signed_in: SignIn, crossings: list[str]
+) -> None:
+    """Checklist 51."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    directory.forget(application=application.pk, conversation_id=room)
+    crossings.clear()
+
+    await say(tom, room, "hello")
+    await say(tom, room, "again")
+
+    assert crossings == ["load", "store", "store"]
+
+
+async def test_a_transient_send_does_not_touch_the_database(
+    application: Application, signed_in: SignIn, crossings: list[str], statements: list[str]
+) -> None:
+    """Checklist 55: within the seconds that memory is trusted."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    crossings.clear()
+    statements.clear()
+
+    await say(tom, room, "typing…", transient=True)
+
+    assert (crossings, statements) == ([], [])
+
+
+@pytest.mark.parametrize("members", [2, 200])
+async def test_the_statements_of_a_send_do_not_grow_with_the_members(
+    application: Application, signed_in: SignIn, statements: list[str], members: int
+) -> None:
+    """Checklist 51: no row is written per receiver."""
+    room = await started(application, "tom", *(f"member {number}" for number in range(1, members)))
+    tom = await signed_in("tom")
+
+    statements.clear()
+    await say(tom, room, "hello")
+    plain = len(statements)
+    statements.clear()
+    await say(tom, room, "hello", dt="token")
+    with_token = len(statements)
+
+    # Look for the token; advance the conversation (SQLite: and count the sender's own); insert.
+    assert (plain, with_token) == ((2, 3) if connection.vendor == "postgresql" else (3, 4)), statements
+
+
+async def test_a_batch_costs_no_more_statements_than_a_message(
+    application: Application, signed_in: SignIn, statements: list[str], store_gate: Gate
+) -> None:
+    """Checklist 51: on PostgreSQL; SQLite is in this process and has no round trips to save."""
+    room = await started(application, "tom", "jerry", "mary", "paul")
+    clients = [await signed_in(name) for name in ("tom", "jerry", "mary", "paul")]
+    statements.clear()
+
+    await together(store_gate, *(attempt(client, room, "hello", dt="token") for client in clients))
+
+    assert store_gate.batches == [1, 3]
+    if connection.vendor == "postgresql":
+        assert len(statements) == 2 * 3, statements
+    else:
+        assert len(statements) == (1 + 3) + (3 + 3), statements
+
+
+async def test_a_message_is_published_and_encoded_once_however_many_receive_it(
+    application: Application, signed_in: SignIn, published: Counter[str]
+) -> None:
+    """Checklist 51."""
+    names = [f"member {number}" for number in range(20)]
+    room = await started(application, "tom", *names)
+    tom = await signed_in("tom")
+    receivers = [await signed_in(name, deviceId=device) for name in names for device in ("one", "two")]
+    published.clear()
+
+    ack = await say(tom, room, "hello")
+
+    assert [(await heard(receiver)).id for receiver in receivers] == [ack.uid] * 40
+    assert published == {"publish": 1, "encode": 1, "serialize": 1}
+
+
+async def test_a_repeat_and_a_refusal_are_not_published(
+    application: Application, signed_in: SignIn, published: Counter[str]
+) -> None:
+    """Checklist 53, 54."""
+    room = await started(application, "tom", "jerry")
+    tom, mary = await signed_in("tom"), await signed_in("mary")
+    await say(tom, room, "hello", dt="token")
+    published.clear()
+
+    await say(tom, room, "hello", dt="token")
+    await attempt(mary, room, "refused")
+    await attempt(tom, room, "t" * 6000)
+
+    assert published == {}
+
+
+def away(*args: Any, **kwargs: Any) -> None:
+    """Fail as a database that cannot be reached does."""
+    raise OperationalError("server closed the connection unexpectedly")
+
+
+@pytest.mark.parametrize(("target", "name"), [(messages, "_write"), (BaseDatabaseWrapper, "_commit")])
+async def test_while_the_database_is_away_a_send_times_out(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch, target: Any, name: str
+) -> None:
+    """Checklist 51: 4201, since whether it was stored is unknown; nobody gets it, and the connection is usable."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    with monkeypatch.context() as broken:
+        broken.setattr(target, name, away)
+        failed = await attempt(tom, room, "lost", dt="token")
+    await jerry.nothing_more()
+
+    ack = await say(tom, room, "lost", dt="token")
+
+    assert (failed.code, failed.reason) == (4201, "SEND_MESSAGE_TIMEOUT")
+    assert (await heard(jerry)).id == ack.uid
+    assert [(row.seq, row.text) for row in await rows(room)] == [(1, "lost")]
+
+
+async def test_while_the_database_is_away_an_unknown_conversation_cannot_be_found(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 51: the ack says so, as a failure that may pass."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    directory.forget(application=application.pk, conversation_id=room)
+    with monkeypatch.context() as broken:
+        broken.setattr("conversations.storage.conversations.load", away)
+        failed = await attempt(tom, room, "lost")
+
+    assert (failed.code, failed.reason) == (4300, "CONVERSATION_INTERNAL_ERROR")
+    await say(tom, room, "found")
+
+
+async def test_a_whole_batch_times_out_while_the_database_is_away(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch, store_gate: Gate
+) -> None:
+    """Checklist 51: it is tried once, not once per message."""
+    room = await started(application, "tom", "jerry", "mary")
+    clients = [await signed_in(name) for name in ("tom", "jerry", "mary")]
+    calls = 0
+
+    def count(*args: Any, **kwargs: Any) -> None:
+        nonlocal calls
+        calls += 1
+        away()
+
+    monkeypatch.setattr(messages, "_write", count)
+
+    acks = await together(store_gate, *(attempt(client, room, "lost") for client in clients))
+
+    assert [ack.code for ack in acks] == [4201] * 3
+    assert (store_gate.batches, calls) == ([1, 2], 2)
+
+
+async def test_a_message_that_cannot_be_stored_does_not_fail_its_neighbours(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch, store_gate: Gate
+) -> None:
+    """Checklist 51: of a batch, the bad one fails alone, leaves no gap, and the others keep their order."""
+    room = await started(application, "tom", "jerry", "mary", "paul")
+    tom, jerry, mary, paul = [await signed_in(name) for name in ("tom", "jerry", "mary", "paul")]
+    taken = (await say(tom, room, "one")).uid
+    new_id = identifiers.message_id
+
+    async def with_a_taken_id() -> AckCommand:
+        with monkeypatch.context() as patched:
+            ids = iter([taken])
+            patched.setattr(identifiers, "message_id", lambda at_ms: next(ids, None) or new_id(at_ms))
+            return await attempt(mary, room, "bad")
+
+    acks = await together(
+        store_gate,
+        attempt(tom, room, "two"),
+        attempt(jerry, room, "three"),
+        with_a_taken_id(),
+        attempt(paul, room, "four"),
+    )
+
+    assert store_gate.batches == [1, 3, 1, 1, 1]
+    assert [ack.code for ack in acks] == [0, 0, 4200, 0]
+    assert [(row.seq, row.text) for row in await rows(room)] == [(1, "one"), (2, "two"), (3, "three"), (4, "four")]
+    assert [(await heard(mary)).msg for _ in range(4)] == ["one", "two", "three", "four"]
+    assert (await stored_conversation(room)).last_seq == 4
+
+
+async def test_a_full_backlog_refuses_with_a_timeout(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 51: the bound of what may wait for the store."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    none: Batcher[Any, Any] = Batcher(sending._store_batch, size=1, backlog=0, name="full")
+    monkeypatch.setattr(sending, "_batcher", none)
+
+    ack = await attempt(tom, room, "one too many")
+
+    assert (ack.code, ack.reason) == (4201, "SEND_MESSAGE_TIMEOUT")
+
+
+async def test_a_send_that_takes_too_long_is_told_as_a_timeout(
+    application: Application, signed_in: SignIn, store_gate: Gate, settings: Any
+) -> None:
+    """Checklist 51: the client is answered in time, though the message may be stored later."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    settings.COMMAND_SECONDS = 0
+    store_gate.close()
+
+    ack = await attempt(tom, room, "late", dt="token")
+    store_gate.open()
+    settings.COMMAND_SECONDS = 5
+    again = await say(tom, room, "late", dt="token")
+
+    assert (ack.code, ack.reason) == (4201, "SEND_MESSAGE_TIMEOUT")
+    assert again.uid
+    assert await texts(tom, room) == ["late"]
+
+
+async def test_a_send_is_carried_through_although_its_sender_hangs_up(
+    application: Application, signed_in: SignIn, store_gate: Gate
+) -> None:
+    """Checklist 51."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    store_gate.close()
+
+    await tom.send(CommandType.direct, directMessage=command(room, "bye"))
+    await store_gate.holds(1)
+    await tom.wire.close()
+    store_gate.open()
+
+    assert (await heard(jerry)).msg == "bye"
+
+
+class Backwards:
+    """A wall clock that loses time with every look at it."""
+
+    def __init__(self, at_ms: int) -> None:
+        self.at_ms = at_ms
+
+    def __call__(self) -> int:
+        """Return a time before the one returned last."""
+        self.at_ms -= 7
+        return self.at_ms
+
+
+async def talk(client: ImClient, rooms: list[str], messages_each: int) -> list[tuple[str, AckCommand]]:
+    """Send to the rooms in turn; return the acks."""
+    acks = []
+    for number in range(messages_each):
+        room = rooms[number % len(rooms)]
+        acks.append((room, await say(client, room, f"{client.client_id} {number}")))
+    return acks
+
+
+@pytest.mark.parametrize("clock", ["running", "standing", "backwards"])
+async def test_many_senders_get_dense_sequences_and_rising_timestamps_in_the_order_of_delivery(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch, clock: str
+) -> None:
+    """Checklist 51: whatever the wall clock does, and every receiver sees the order that history has."""
+    names = [f"sender {number}" for number in range(12)]
+    rooms = [await started(application, *names, "listener") for _ in range(3)]
+    clients = [await signed_in(name) for name in names]
+    listener = await signed_in("listener")
+    at_ms = identifiers.now_ms()
+    clocks: dict[str, Callable[[], int]] = {"standing": lambda: at_ms, "backwards": Backwards(at_ms)}
+    if clock in clocks:
+        monkeypatch.setattr(identifiers, "now_ms", clocks[clock])
+
+    acks = [ack for acks in await asyncio.gather(*(talk(client, rooms, 9) for client in clients)) for ack in acks]
+    told = [await heard(listener) for _ in acks]
+
+    await listener.nothing_more()
+    for room in rooms:
+        stored = await rows(room)
+        assert [row.seq for row in stored] == list(range(1, 37))
+        times = [row.timestamp_ms for row in stored]
+        assert times == sorted(set(times))
+        assert {(row.message_id, row.timestamp_ms) for row in stored} == {(a.uid, a.t) for to, a in acks if to == room}
+        assert [message.id for message in told if message.cid == room] == [row.message_id for row in stored]
+        # A sender hears everybody else, in the same order.
+        for client in clients:
+            client.seen += [await client.wire.receive() for _ in range(len(rooms) * 33 - len(client.seen))]
+            assert [frame.directMessage.id for frame in client.seen if frame.directMessage.cid == room] == [
+                row.message_id for row in stored if row.sender != client.client_id
+            ]
+
+
+async def test_a_message_is_never_older_than_the_one_before_it(application: Application, signed_in: SignIn) -> None:
+    """Checklist 51: after the wall clock was set back, time goes on from the last message."""
+    with frozen() as clock:
+        room = await started(application, "tom", "jerry")
+        tom = await signed_in("tom")
+
+        first = await say(tom, room, "one")
+        clock.at_ms -= 3_600_000
+        second = await say(tom, room, "two")
+        clock.at_ms += 7_200_000
+        third = await say(tom, room, "three")
+
+    assert first.t == clock.at_ms - 3_600_000
+    assert second.t == first.t + 1
+    assert third.t == clock.at_ms
+
+
+async def test_transient_messages_have_rising_times_too(application: Application, signed_in: SignIn) -> None:
+    """Checklist 55."""
+    room = await started(application, "tom", "jerry", kind=Kind.TEMPORARY, ttl_seconds=60)
+    tom = await signed_in("tom")
+    with frozen():
+        acks = [await say(tom, room, "typing…", transient=True) for _ in range(5)]
+
+    times = [ack.t for ack in acks]
+    assert times == sorted(set(times))
+    assert len({ack.uid for ack in acks}) == 5
+
+
+async def test_a_failed_ack_goes_to_its_request_among_many(application: Application, signed_in: SignIn) -> None:
+    """Checklist 53: sends in a row, good and bad, are answered in order, each by its own ack."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    sent = [command(room, "ok"), command("nowhere", "bad"), command(room, "ok"), command(room), command(room, "ok")]
+
+    for serial, message in enumerate(sent, 101):
+        await tom.wire.send(GenericCommand(cmd=CommandType.direct, i=serial, directMessage=message))
+    answers = [await tom.wire.receive() for _ in sent]
+
+    assert [(answer.i, answer.ackMessage.code) for answer in answers] == [
+        (101, 0), (102, 4303), (103, 0), (104, 4301), (105, 0),
+    ]  # fmt: skip
