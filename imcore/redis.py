@@ -50,9 +50,10 @@ async def close() -> None:
 
 def check() -> str:
     """Return "ok", "not configured", or what is wrong, for /readyz."""
-    if not is_configured():
+    url: str = settings.REDIS_URL
+    if not url:
         return "not configured"
-    probe = redis.Redis.from_url(_URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS)
+    probe = redis.Redis.from_url(url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS)
     try:
         probe.ping()
     except redis.RedisError as error:

@@ -11,7 +11,9 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 
+from imcore import redis
 from imcore.gateway import lifecycle
+from imcore.gateway.http import HttpProtocol
 from imcore.gateway.websocket import WebSocketProtocol
 
 # Ctrl-C is somebody waiting at a terminal; SIGTERM is a deployment with time for DRAIN_SECONDS.
@@ -25,7 +27,7 @@ def make_config(host: str, port: int) -> uvicorn.Config:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws=WebSocketProtocol,
         # Text frames are base64, a third longer than what they hold; the consumer has the exact bound.
         ws_max_size=settings.FRAME_MAX_BYTES * 2,
@@ -44,7 +46,7 @@ def make_config(host: str, port: int) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server; it stops listening, asks clients to go elsewhere, and only then closes.
+    """uvicorn's server; it stops listening, asks clients to go to other nodes if there may be any, and then closes.
 
     SIGUSR1 asks clients to go elsewhere without stopping. `announce` is called once the server listens.
     """
@@ -66,8 +68,13 @@ class Server(uvicorn.Server):
         """Drain, then stop as uvicorn does."""
         for server in self.servers:
             server.close()
-        is_interrupted = signal.SIGINT in self._captured_signals
-        await lifecycle.drain(INTERRUPTED_DRAIN_SECONDS if is_interrupted else None)
+        if redis.is_configured():
+            is_interrupted = signal.SIGINT in self._captured_signals
+            await lifecycle.drain(INTERRUPTED_DRAIN_SECONDS if is_interrupted else None)
+        else:
+            # There is nobody else to go to. JavaScript 5 would ask the router at once, and a router that does not
+            # answer ends a Node.js app: the SDK does not handle that rejection.
+            lifecycle.close_everyone()
         await super().shutdown(sockets)
         # uvicorn would raise the signal again and end the process by it; a clean stop is a success.
         self._captured_signals.clear()

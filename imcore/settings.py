@@ -156,6 +156,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # How long things may take and how much may wait; docs/settings.md says what happens at each bound.
 FRAME_MAX_BYTES = int(_number("IMCORE_FRAME_MAX_BYTES", 256 * 1024))
+HEAD_SECONDS = _number("IMCORE_HEAD_SECONDS", 20)
 LOGIN_SECONDS = _number("IMCORE_LOGIN_SECONDS", 300)
 # SDKs speak every 180 s (realtime-protocol 1.6); pings find a dead connection earlier than they would.
 PING_SECONDS = _number("IMCORE_PING_SECONDS", 60)
@@ -166,7 +167,7 @@ OUTBOUND_MAX_FRAMES = int(_number("IMCORE_OUTBOUND_MAX_FRAMES", 1000))
 OUTBOUND_MAX_BYTES = int(_number("IMCORE_OUTBOUND_MAX_BYTES", 1024 * 1024))
 STORE_BATCH = int(_number("IMCORE_STORE_BATCH", 256))
 STORE_BACKLOG = int(_number("IMCORE_STORE_BACKLOG", 20_000))
-CONVERSATION_CACHE = int(_number("IMCORE_CONVERSATION_CACHE", 50_000))
+CONVERSATION_CACHE = int(_number("IMCORE_CONVERSATION_CACHE", 500_000))
 DRAIN_SECONDS = _number("IMCORE_DRAIN_SECONDS", 5)
 QUERY_SECONDS = _number("IMCORE_QUERY_SECONDS", 2)
 

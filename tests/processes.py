@@ -98,6 +98,11 @@ class Server:
         assert self._process is not None, "the server was not started"
         return self._process
 
+    @property
+    def is_running(self) -> bool:
+        """Say whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def output(self) -> str:
         """Return what the processes of this server have printed, logs included."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -20,7 +20,11 @@ from imcore.errors import ConversationNotFound
 
 __all__ = ["ConversationInfo", "find", "forget", "remember", "with_members"]
 
-_remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCache(maxsize=settings.CONVERSATION_CACHE)
+_remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCache(
+    # A conversation weighs what its members do: a bound on conversations alone would be none on memory.
+    maxsize=settings.CONVERSATION_CACHE,
+    getsizeof=lambda entry: 1 + len(entry[0].members),
+)
 
 
 async def find(

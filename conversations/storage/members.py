@@ -83,7 +83,7 @@ def _changed(
     # Never backwards: clients apply a change only if its date is not older than theirs (realtime-protocol 4.3.1).
     updated_ms = max(now_ms, row.updated_ms + 1)
     Conversation.objects.filter(pk=row.pk).update(
-        member_count=F("member_count") + len(changed), members_version=F("members_version") + 1, updated_ms=updated_ms
+        member_count=len(after), members_version=F("members_version") + 1, updated_ms=updated_ms
     )
     new_unique_id = row.unique_id
     if row.is_unique:

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 3.0
 LEASE_SECONDS = 10
 CLIENT_SECONDS = 7200
+LOOKUP = 1000  # clients looked up in one call
 TURNS = 1200  # heartbeats in which every client is written once: 1200 * 3 s is half of CLIENT_SECONDS
 
 # KEYS: the clients' sets. Answers for each the nodes that are alive, and forgets the dead ones on the way.
@@ -63,7 +64,8 @@ class Presence:
         self._heart: asyncio.Task[None] | None = None
         self._turn: Iterator[Key] = iter(())
         self._announcements: Batcher[Key, None] = Batcher(self._announce, size=500, backlog=200_000, name="presence")
-        self._lookups: Batcher[Key, list[str]] = Batcher(self._look_up, size=500, backlog=200_000, name="lookup")
+        # Written to Redis again with the next heartbeat, because the last attempt failed.
+        self._unwritten: set[Key] = set()
 
     def local(self, application: int, client_id: str) -> Sequence[LocalSession]:
         """Return the sessions of a client on this process."""
@@ -79,9 +81,8 @@ class Presence:
 
     async def attach(self, application: int, session: LocalSession) -> None:
         """Add a session. When this returns, other nodes that look for its client find this one (if Redis works)."""
-        sessions = self._sessions.setdefault(application, {}).setdefault(session.client_id, [])
-        sessions.append(session)
-        if len(sessions) == 1 and redis.is_configured():
+        self._sessions.setdefault(application, {}).setdefault(session.client_id, []).append(session)
+        if redis.is_configured():
             await self._announcements.submit((application, session.client_id))
 
     def detach(self, application: int, session: LocalSession) -> None:
@@ -109,12 +110,11 @@ class Presence:
         nodes: dict[str, list[str]] = {}
         if not redis.is_configured():
             return nodes
-        wanted = list(client_ids)
-        answers = await asyncio.gather(*(self._lookups.submit((application, client_id)) for client_id in wanted))
-        for client_id, found in zip(wanted, answers, strict=True):
-            for node in found:
-                if node != self.node:
-                    nodes.setdefault(node, []).append(client_id)
+        for wanted in _chunks(client_ids, LOOKUP):
+            for client_id, found in zip(wanted, await self._look_up(application, wanted), strict=True):
+                for node in found:
+                    if node != self.node:
+                        nodes.setdefault(node, []).append(client_id)
         return nodes
 
     def start(self) -> None:
@@ -156,15 +156,16 @@ class Presence:
             await pipeline.execute()
         except RedisError as error:
             logger.warning("Presence could not be written: %s", error)
+            self._unwritten.update(keys)
         return [None] * len(keys)
 
-    async def _look_up(self, keys: Sequence[Key]) -> list[list[str]]:
-        names = [redis.online_key(application, client_id) for application, client_id in keys]
+    async def _look_up(self, application: int, client_ids: Sequence[str]) -> list[list[str]]:
+        names = [redis.online_key(application, client_id) for client_id in client_ids]
         try:
             answer = await redis.client().eval(_LIVE_NODES, len(names), *names, redis.node_key(""))
         except RedisError as error:
             logger.warning("Presence could not be read: %s", error)
-            return [[] for _ in keys]
+            return [[] for _ in client_ids]
         return [[node.decode() for node in nodes] for nodes in answer]
 
     async def _beat(self) -> None:
@@ -174,9 +175,8 @@ class Presence:
                 before = await redis.client().set(redis.node_key(self.node), "1", ex=LEASE_SECONDS, get=True)
                 if before is None and has_lease:
                     logger.warning("Redis has lost this node's presence; writing it again")
-                    due = self._keys()
-                else:
-                    due = self._next_turn()
+                due = [*self._unwritten, *(self._next_turn() if before else self._keys())]
+                self._unwritten.clear()
                 has_lease = True
                 await asyncio.gather(*(self._announcements.submit(key) for key in due))
             except RedisError as error:
@@ -189,3 +189,9 @@ class Presence:
         if len(due) < size:
             self._turn = iter(self._keys())
         return due
+
+
+def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk

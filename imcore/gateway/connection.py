@@ -32,7 +32,8 @@ class Session:
     """One signed-in client on one connection."""
 
     __slots__ = (
-        "_early", "_header", "client_id", "config_bitmap", "connection", "device", "tag", "token_generation",
+        "_early", "_event", "_header", "_offer", "client_id", "config_bitmap", "connection", "device", "tag",
+        "token_generation",
     )  # fmt: skip
 
     def __init__(
@@ -52,12 +53,14 @@ class Session:
         self.tag = tag
         self.config_bitmap = config_bitmap
         self._header = codec.header(client_id=client_id)
+        self._event = connection.event
+        self._offer = connection.outbound.offer
         self._early: list[bytes] | None = []
 
     def deliver(self, body: bytes) -> None:
         """Send a serialized body behind this session's header; hold it back until `opened` has gone out."""
         if self._early is None:
-            self.connection.outbound.offer(self.connection.event(self._header + body))
+            self._offer(self._event(self._header + body))
         elif len(self._early) < settings.OUTBOUND_MAX_FRAMES:
             self._early.append(body)
 

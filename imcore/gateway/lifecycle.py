@@ -57,5 +57,10 @@ async def drain(seconds: float | None = None) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(limit):
             await connections.emptied()
+    close_everyone()
+
+
+def close_everyone() -> None:
+    """Close every connection with 1001: clients come back by themselves, a second later and then ever less often."""
     for connection in list(connections):
         connection.close(CLOSE_CODE_GOING_AWAY)

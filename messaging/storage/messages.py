@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from conversations.policy import Kind, may_send
 from conversations.storage import positions
@@ -109,6 +109,7 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
     """
     rosters: dict[int, Roster] = {}
     missing: set[int] = set()
+    has_collided = False
     for _ in range(TRIES):
         outcomes = {
             draft.message_id: Refused(rosters.get(draft.conversation))
@@ -122,6 +123,12 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
         except _MembersChangedError as changed:
             rosters |= positions.rosters(conversations=changed.conversations)
             missing |= set(changed.conversations) - set(rosters)
+            continue
+        except IntegrityError:
+            # Another server may have stored the same token after this one looked for it; a second look finds it.
+            if has_collided:
+                raise
+            has_collided = True
             continue
         return [
             outcomes.get(draft.message_id) or _with_roster(stored[draft.message_id], rosters.get(draft.conversation))

@@ -96,11 +96,11 @@ ok('a binary message arrives and is kept byte by byte');
 
 const mention = new TextMessage('@Nora').setMentionList([she]);
 const mentioned = await exchange(mention);
-assert.deepEqual([mentioned.mentioned, mentioned.mentionList, mentioned.mentionedAll], [true, [she], false]);
+assert.deepEqual([mentioned.mentioned, mentioned.mentionList, Boolean(mentioned.mentionedAll)], [true, [she], false]);
 const everybody = await exchange(new TextMessage('@all').mentionAll());
 assert.deepEqual([everybody.mentioned, everybody.mentionedAll], [true, true]);
 const [first, second] = await chat.queryMessages({ limit: 2 });
-assert.deepEqual([first.mentionList, first.mentionedAll, second.mentionedAll], [[she], false, true]);
+assert.deepEqual([first.mentionList, Boolean(first.mentionedAll), second.mentionedAll], [[she], false, true]);
 ok('mentions arrive and are kept');
 
 const fleeting = await exchange(new TextMessage('typing …'), { transient: true });

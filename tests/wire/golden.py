@@ -22,8 +22,8 @@ FOLDER = Path(__file__).with_name("golden")
 
 _JSON_LINE = re.compile(r'^( *)data: (".*")$', re.MULTILINE)
 _TIME = re.compile(r"\b(?:1[6-9]\d{11}|20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?!\w)")
-_OBJECT_ID = re.compile(r"\b[0-9a-f]{24}\b")
-_MESSAGE_ID = re.compile(r'(?<=")[-\w]{22}(?=")')
+_OBJECT_ID = re.compile(r"()\b([0-9a-f]{24})\b")
+_MESSAGE_ID = re.compile(r'(\b(?:id|ids|mid|tmid|uid|msgId|msg_mid)"?: ")([-\w]{22})(?=")')
 _TOKEN = re.compile(r'(?<=\bst: ").*(?=")')
 
 
@@ -66,8 +66,9 @@ def _numbered(pattern: re.Pattern[str], label: str, text: str) -> str:
     seen: dict[str, int] = {}
 
     def mask(found: re.Match[str]) -> str:
-        if found.group() not in seen:
-            seen[found.group()] = next(numbers)
-        return f"<{label} {seen[found.group()]}>"
+        before, value = found.groups()
+        if value not in seen:
+            seen[value] = next(numbers)
+        return f"{before}<{label} {seen[value]}>"
 
     return pattern.sub(mask, text)

@@ -1,0 +1,197 @@
+"""A connection's bounded way out."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from imcore.delivery.outbound import Event, Outbound
+
+
+class Socket:
+    """ASGI's `send`, with a gate that stands for the socket's buffer: open, it takes everything at once."""
+
+    def __init__(self) -> None:
+        self.taken: list[Event] = []
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+        self.failure: Exception | None = None
+
+    async def send(self, event: Event) -> None:
+        """Take an event once there is room."""
+        if not self.has_room.is_set():
+            await self.has_room.wait()
+        if self.failure is not None:
+            raise self.failure
+        self.taken.append(event)
+
+    @property
+    def payloads(self) -> list[Any]:
+        """Return what was taken."""
+        return [event["bytes"] for event in self.taken]
+
+
+def frame(payload: bytes) -> Event:
+    """Make an event."""
+    return {"type": "websocket.send", "bytes": payload}
+
+
+def outbound(socket: Socket, overflows: list[bool], *, max_frames: int = 3, max_bytes: int = 100) -> Outbound:
+    """Make a way out whose overflow is noted."""
+    return Outbound(
+        socket.send, overflow=lambda: overflows.append(True), max_frames=max_frames, max_bytes=max_bytes
+    )
+
+
+async def test_a_frame_is_written_in_the_step_that_offers_it() -> None:
+    """No task, no wake-up: the socket mostly has room."""
+    socket = Socket()
+    tasks = asyncio.all_tasks()
+    way_out = outbound(socket, [])
+
+    way_out.offer(frame(b"1"))
+    way_out.offer(frame(b"2"))
+
+    assert socket.payloads == [b"1", b"2"]
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_frames_queue_in_order_while_the_socket_has_no_room() -> None:
+    """One task waits for all of them."""
+    socket, overflows = Socket(), list[bool]()
+    way_out = outbound(socket, overflows)
+    socket.has_room.clear()
+    for payload in (b"1", b"2", b"3", b"4"):
+        way_out.offer(frame(payload))
+    while_full = list(socket.payloads)
+
+    socket.has_room.set()
+    await way_out.flush(5)
+    way_out.offer(frame(b"5"))
+
+    assert while_full == []
+    assert socket.payloads == [b"1", b"2", b"3", b"4", b"5"]
+    assert overflows == []
+
+
+async def test_the_queue_may_fill_again_and_again() -> None:
+    """What was written no longer counts."""
+    socket, overflows = Socket(), list[bool]()
+    way_out = outbound(socket, overflows, max_frames=2, max_bytes=4)
+
+    for _ in range(5):
+        socket.has_room.clear()
+        for _ in range(3):
+            way_out.offer(frame(b"xx"))
+        socket.has_room.set()
+        await way_out.flush(5)
+
+    assert len(socket.taken) == 15
+    assert overflows == []
+
+
+@pytest.mark.parametrize(("max_frames", "max_bytes"), [(2, 1000), (1000, 2)])
+async def test_over_the_bound_it_overflows_once_and_drops_the_rest(max_frames: int, max_bytes: int) -> None:
+    """By count or by size. Nothing that waits is written any more."""
+    socket, overflows = Socket(), list[bool]()
+    way_out = outbound(socket, overflows, max_frames=max_frames, max_bytes=max_bytes)
+    socket.has_room.clear()
+    for payload in (b"1", b"2", b"3"):
+        way_out.offer(frame(payload))
+    at_the_bound = list(overflows)
+
+    for payload in (b"4", b"5", b"6"):
+        way_out.offer(frame(payload))
+    socket.has_room.set()
+    await way_out.flush(5)
+    way_out.offer(frame(b"7"))
+
+    assert at_the_bound == []
+    assert overflows == [True]
+    assert socket.taken == []
+
+
+async def test_text_frames_and_closes_count_too() -> None:
+    """A close has no payload."""
+    socket, overflows = Socket(), list[bool]()
+    way_out = outbound(socket, overflows, max_frames=10, max_bytes=5)
+    socket.has_room.clear()
+    way_out.offer({"type": "websocket.send", "text": "first"})
+    way_out.offer({"type": "websocket.send", "text": "12345"})
+    way_out.offer({"type": "websocket.close", "code": 1001, "reason": ""})
+    before = list(overflows)
+    way_out.offer({"type": "websocket.send", "text": "6"})
+
+    assert (before, overflows) == ([], [True])
+
+
+async def test_flush_waits_no_longer_than_it_is_told() -> None:
+    """A peer that never reads must not hold up a shutdown."""
+    socket = Socket()
+    way_out = outbound(socket, [])
+    socket.has_room.clear()
+    way_out.offer(frame(b"1"))
+
+    await way_out.flush(0.01)
+    before = list(socket.payloads)
+    socket.has_room.set()
+    await way_out.flush(5)
+    await way_out.flush(5)
+
+    assert before == []
+    assert socket.payloads == [b"1"]
+
+
+async def test_after_stop_nothing_is_written() -> None:
+    """Neither what waits nor what comes; the task ends."""
+    socket = Socket()
+    tasks = asyncio.all_tasks()
+    way_out = outbound(socket, [])
+    socket.has_room.clear()
+    way_out.offer(frame(b"1"))
+    way_out.offer(frame(b"2"))
+    await asyncio.sleep(0)
+
+    way_out.stop()
+    socket.has_room.set()
+    await way_out.flush(5)
+    way_out.offer(frame(b"3"))
+
+    assert socket.taken == []
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_stop_before_the_writer_had_its_first_turn_leaves_nothing_running() -> None:
+    """Offer and stop in one step of the loop."""
+    socket = Socket()
+    tasks = asyncio.all_tasks()
+    way_out = outbound(socket, [])
+    socket.has_room.clear()
+
+    way_out.offer(frame(b"1"))
+    way_out.stop()
+    await way_out.flush(5)
+    socket.has_room.set()
+
+    assert socket.taken == []
+    assert asyncio.all_tasks() == tasks
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_a_socket_that_is_gone_ends_the_way_out_quietly(is_full: bool) -> None:
+    """Its consumer is being told the same; whoever offers need not know."""
+    socket, overflows = Socket(), list[bool]()
+    way_out = outbound(socket, overflows)
+    if is_full:
+        socket.has_room.clear()
+
+    socket.failure = OSError("gone")
+    for _ in range(3):
+        way_out.offer(frame(b"1"))
+    socket.has_room.set()
+    await way_out.flush(5)
+    socket.failure = None
+    way_out.offer(frame(b"2"))
+
+    assert socket.taken == []
+    assert overflows == []

@@ -1,0 +1,167 @@
+"""Who is here, and who gets what."""
+
+import pytest
+
+from imcore import redis
+from imcore.capabilities import PATCHES, TEMPORARY_CONVERSATIONS
+from imcore.delivery.encoding import Delivery
+from imcore.delivery.node import Node
+from imcore.delivery.presence import Presence
+from imcore.protocol.message_pb2 import GenericCommand
+
+APPLICATION = -1  # no application has it
+
+
+class Session:
+    """A session that keeps what it gets."""
+
+    def __init__(self, client_id: str, config_bitmap: int = 187) -> None:
+        self.client_id = client_id
+        self.config_bitmap = config_bitmap
+        self.got: list[bytes] = []
+
+    def deliver(self, body: bytes) -> None:
+        """Take a frame."""
+        self.got.append(body)
+
+
+def delivery(to: list[str], *, needs: int = 0) -> Delivery:
+    """Make a delivery without an order."""
+    return Delivery(APPLICATION, to, GenericCommand(peerId="body").SerializeToString(), needs, None)
+
+
+async def test_a_session_is_there_from_attach_to_detach() -> None:
+    """The table of this process is exact."""
+    presence = Presence()
+    phone, web = Session("tom"), Session("tom")
+
+    await presence.attach(APPLICATION, phone)
+    await presence.attach(APPLICATION, web)
+    both = list(presence.local(APPLICATION, "tom"))
+    presence.detach(APPLICATION, phone)
+    one = list(presence.local(APPLICATION, "tom"))
+    presence.detach(APPLICATION, web)
+
+    assert (both, one) == ([phone, web], [web])
+    assert list(presence.local(APPLICATION, "tom")) == []
+    assert presence.all_local() == []
+    assert presence.local_clients(APPLICATION) == {}
+    await presence.stop()
+
+
+async def test_detaching_twice_or_what_was_never_there_does_nothing() -> None:
+    """A connection's end need not know how far its opens came."""
+    presence = Presence()
+    tom = Session("tom")
+    await presence.attach(APPLICATION, tom)
+
+    presence.detach(APPLICATION, Session("tom"))
+    presence.detach(APPLICATION, Session("nobody"))
+    presence.detach(APPLICATION - 1, tom)
+    still = list(presence.local(APPLICATION, "tom"))
+    presence.detach(APPLICATION, tom)
+    presence.detach(APPLICATION, tom)
+
+    assert still == [tom]
+
+
+async def test_on_line_are_those_with_a_session_in_the_order_asked() -> None:
+    """In this application only."""
+    presence = Presence()
+    for client_id in ("a", "b", "c"):
+        await presence.attach(APPLICATION, Session(client_id))
+    await presence.attach(APPLICATION - 1, Session("elsewhere"))
+
+    assert await presence.online(APPLICATION, ["c", "nobody", "elsewhere", "a"]) == ["c", "a"]
+    assert await presence.online(APPLICATION, []) == []
+
+    for sessions in list(presence.local_clients(APPLICATION).values()):
+        presence.detach(APPLICATION, sessions[0])
+
+
+async def test_a_client_without_a_name_for_redis_is_found_too() -> None:
+    """Ids are any text."""
+    presence = Presence()
+    odd = ["a:b", "a b", "汤姆", "\r\n", "*", "🙂" * 64]
+    for client_id in odd:
+        await presence.attach(APPLICATION, Session(client_id))
+
+    assert await presence.online(APPLICATION, odd) == odd
+
+    for client_id in odd:
+        presence.detach(APPLICATION, presence.local(APPLICATION, client_id)[0])
+
+
+async def test_a_node_hands_a_delivery_to_every_session_of_its_recipients() -> None:
+    """Each frame has a time, later than that of the one before."""
+    node = Node()
+    phone, web, mary = Session("tom"), Session("tom"), Session("mary")
+    for session in (phone, web, mary):
+        await node.presence.attach(APPLICATION, session)
+
+    node.deliver(delivery(["tom", "nobody"]))
+    node.deliver(delivery(["mary", "tom"]), skip=web)
+
+    assert [len(session.got) for session in (phone, web, mary)] == [2, 1, 1]
+    times = [GenericCommand.FromString(body).serverTs for body in phone.got]
+    assert times == sorted(set(times))
+    assert GenericCommand.FromString(phone.got[0]).peerId == "body"
+    for session in (phone, web, mary):
+        node.presence.detach(APPLICATION, session)
+
+
+@pytest.mark.parametrize(
+    ("declared", "needs", "gets"),
+    [
+        (187, 0, True),
+        (0, 0, True),
+        (187, TEMPORARY_CONVERSATIONS, True),
+        (PATCHES, TEMPORARY_CONVERSATIONS, False),
+        (PATCHES | TEMPORARY_CONVERSATIONS, PATCHES | TEMPORARY_CONVERSATIONS, True),
+        (TEMPORARY_CONVERSATIONS, PATCHES | TEMPORARY_CONVERSATIONS, False),
+    ],
+)
+async def test_a_session_gets_only_what_it_declared_to_understand(declared: int, needs: int, gets: bool) -> None:
+    """Realtime-protocol 4.1.1: JavaScript 3.5.7 knows no temporary conversations."""
+    node = Node()
+    tom = Session("tom", declared)
+    await node.presence.attach(APPLICATION, tom)
+
+    node.deliver(delivery(["tom"], needs=needs))
+
+    assert bool(tom.got) is gets
+    node.presence.detach(APPLICATION, tom)
+
+
+async def test_alone_there_are_no_other_nodes() -> None:
+    """Without Redis, nobody is looked for elsewhere."""
+    if redis.is_configured():
+        pytest.skip("with Redis there may be")
+
+    assert await Presence().nodes_of(APPLICATION, ["tom"]) == {}
+
+
+async def test_nodes_find_each_others_clients_and_forget_a_dead_node() -> None:
+    """A client's set counts only nodes whose lease is alive."""
+    if not redis.is_configured():
+        pytest.skip("nodes meet in Redis")
+    here, there, dead = Presence(), Presence(), Presence()
+    here.start()
+    there.start()
+    tom = Session("tom")
+    await there.attach(APPLICATION, tom)
+    await dead.attach(APPLICATION, Session("tom"))
+    while not await redis.client().exists(redis.node_key(there.node)):
+        pass
+
+    found = await here.nodes_of(APPLICATION, ["tom", "nobody"])
+    left = await redis.client().smembers(redis.online_key(APPLICATION, "tom"))
+    there.detach(APPLICATION, tom)
+    await there.stop()
+    gone = await here.nodes_of(APPLICATION, ["tom"])
+    await here.stop()
+
+    assert found == {there.node: ["tom"]}
+    assert left == {there.node.encode()}
+    assert gone == {}
+    assert await redis.client().smembers(redis.online_key(APPLICATION, "tom")) == set()
