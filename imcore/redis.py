@@ -36,7 +36,10 @@ def client() -> "Redis":
     loop = asyncio.get_running_loop()
     if loop not in _clients:
         _clients[loop] = redis.asyncio.Redis.from_url(
-            _URL, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=SOCKET_SECONDS
+            _URL,
+            socket_timeout=SOCKET_SECONDS,
+            socket_connect_timeout=SOCKET_SECONDS,
+            maint_notifications_config=settings.REDIS_MAINTENANCE,
         )
     return _clients[loop]
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
+from redis.maint_notifications import MaintNotificationsConfig
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -132,12 +133,18 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# With them on, redis-py takes a connection that Redis has closed from the pool without a look (its 8.1), and the first
+# command after a restart of Redis fails, however long ago that was.
+REDIS_MAINTENANCE = MaintNotificationsConfig(enabled=False)
 # Only the inbox of a node travels here; in one process nothing does.
 CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-            "CONFIG": {"hosts": [REDIS_URL], "prefix": "imcore"},
+            "CONFIG": {
+                "hosts": [{"address": REDIS_URL, "maint_notifications_config": REDIS_MAINTENANCE}],
+                "prefix": "imcore",
+            },
         }
     }
     if REDIS_URL

@@ -1,7 +1,7 @@
 """Loading and creating conversations."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from conversations.models import Conversation, Member
 from conversations.policy import Kind
+from imcore.models import Application
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,18 @@ def load(*, application: int, object_id: str) -> ConversationInfo | None:
     """Return a conversation with its members, or None."""
     row = Conversation.objects.filter(application_id=application, object_id=object_id).first()
     return None if row is None else _info(row)
+
+
+def ids_of(*, numbers: Collection[int]) -> dict[int, str]:
+    """Return the ids of conversations by their numbers; those that are gone are left out."""
+    return dict(Conversation.objects.filter(pk__in=numbers).values_list("pk", "object_id"))
+
+
+def numbers_of(*, object_id: str) -> list[int]:
+    """Return the numbers of the conversations with an id, whichever their application."""
+    # Named, the applications let the index serve that begins with them.
+    of_all = Conversation.objects.filter(application__in=Application.objects.all(), object_id=object_id)
+    return list(of_all.values_list("pk", flat=True))
 
 
 def create(*, application: int, kind: Kind, new: NewConversation, now_ms: int) -> tuple[ConversationInfo, bool]:

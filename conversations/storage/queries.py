@@ -110,8 +110,8 @@ def temporary(
     found = Conversation.objects.filter(
         application_id=application, object_id__in=object_ids, kind=Kind.TEMPORARY, expires_ms__gt=now_ms
     ).values_list(
-        "id", "object_id", "kind", "creator", Cast("attributes", TextField()), "is_unique", "unique_id", "last_seq", "last_message_ms",
-        "created_ms", "updated_ms", "ttl_seconds",
+        "id", "object_id", "kind", "creator", Cast("attributes", TextField()), "is_unique", "unique_id", "last_seq",
+        "last_message_ms", "created_ms", "updated_ms", "ttl_seconds",
     )  # fmt: skip
     place = {object_id: index for index, object_id in enumerate(object_ids)}
     return _found(sorted(found, key=lambda row: place[row[1]]), with_members)

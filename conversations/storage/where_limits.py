@@ -43,13 +43,16 @@ def time_limit(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None
     itself, on SQLite the block as a whole.
     """
     limited = _sqlite_limit if connection.vendor == "sqlite" else _postgresql_limit
+    started = time.monotonic()
     try:
         with limited(connection, seconds):
             yield
     except DatabaseError as error:
-        if (why := _why(error)) is None:
+        if not _is_fault_of_query(error):
             raise
-        raise ConversationQueryFailed(detail=why) from error
+        is_late = time.monotonic() - started >= seconds
+        why = "takes too long" if is_late else f"cannot be evaluated: {error}".splitlines()[0]
+        raise ConversationQueryFailed(detail=f"the query {why}") from error
 
 
 def _evaluator(connection: BaseDatabaseWrapper) -> Evaluator:
@@ -95,12 +98,11 @@ def _postgresql_limit(connection: BaseDatabaseWrapper, seconds: float) -> Iterat
                 cursor.execute(_SET_STATEMENT_TIMEOUT, [before])
 
 
-def _why(error: DatabaseError) -> str | None:
-    """Return what is wrong with the query, or None if the query is not to blame."""
+def _is_fault_of_query(error: DatabaseError) -> bool:
     cause = error.__cause__
-    sqlstate = getattr(cause, "sqlstate", None) or ""
-    if sqlstate == "57014" or getattr(cause, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
-        return "the query takes too long"
-    if sqlstate.startswith(_SQLSTATES_OF_A_QUERY) or "user-defined function raised exception" in str(error):
-        return f"the query cannot be evaluated: {error}"
-    return None
+    return (
+        (getattr(cause, "sqlstate", None) or "").startswith(_SQLSTATES_OF_A_QUERY)
+        or getattr(cause, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
+        # All that sqlite3 tells of a TimeoutError in the matcher.
+        or "user-defined function raised exception" in str(error)
+    )

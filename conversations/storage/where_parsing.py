@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final, NoReturn
 
@@ -43,10 +43,12 @@ DEPTH_MAX: Final = 10
 CONDITIONS_MAX: Final = 200
 LIST_MAX: Final = 1000  # realtime-protocol 4.4: JS looks up 999 ids at once
 PATH_MAX: Final = 20
+PATTERNS_MAX_CHARACTERS: Final = 4096  # together; nothing interrupts their compilation
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COLUMNS: Final[dict[str, Column]] = {column.value: column for column in Column}
 _MEMBERS: Final[dict[str, Members]] = {members.value: members for members in Members}
+_LOGICAL: Final = frozenset({"$and", "$or", "$nor"})
 _ORDERS: Final[dict[str, Operator]] = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 # rest-api 6.2: the earth's radius is 6371 km or 3959 miles.
 _RADIANS_PER: Final = {"": 1.0, "InRadians": 1.0, "InKilometers": 1 / 6371, "InMiles": 1 / 3959}
@@ -63,10 +65,9 @@ def parse(text: str) -> Where:
     operators that are unknown or unsupported, for operands that do not fit them, and for whatever exceeds a
     bound of this module.
     """
-    conditions = _conditions(_load(text), depth=0)
-    if sum(_count(condition) for condition in conditions) > CONDITIONS_MAX:
-        _refuse(f"more than {CONDITIONS_MAX} conditions")
-    return Where(tuple(conditions))
+    query = _load(text)
+    _check_bounds(query)
+    return Where(tuple(_conditions(query)))
 
 
 def _refuse(why: str) -> NoReturn:
@@ -96,30 +97,43 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)  # Python's reader takes NaN and Infinity, which are no JSON
 
 
-def _count(condition: Condition) -> int:
-    match condition:
-        case Every(parts) | Some(parts):
-            return 1 + sum(_count(part) for part in parts)
-        case Not(part):
-            return _count(part)
-        case Leaf():
-            return 1
+def _check_bounds(query: Json) -> None:
+    pattern_characters = 0
+    for number, (name, operand) in enumerate(_operators_in(query, depth=0), start=1):
+        if number > CONDITIONS_MAX:
+            _refuse(f"more than {CONDITIONS_MAX} conditions")
+        if name == "$regex" and isinstance(operand, str):
+            pattern_characters += len(operand)
+        if pattern_characters > PATTERNS_MAX_CHARACTERS:
+            _refuse(f"patterns of more than {PATTERNS_MAX_CHARACTERS} characters")
 
 
-def _conditions(query: Json, *, depth: int) -> list[Condition]:
+def _operators_in(query: Json, *, depth: int) -> Iterator[tuple[str, Json]]:
+    """Yield each operator, or key of an equality, with its operand; what is malformed is not looked into."""
+    if depth > DEPTH_MAX:
+        _refuse(f"conditions nest deeper than {DEPTH_MAX}")
+    for key, value in query.items() if isinstance(query, dict) else ():
+        if key in _LOGICAL and isinstance(value, list):
+            for part in value:
+                yield from _operators_in(part, depth=depth + 1)
+        elif isinstance(value, dict) and any(name.startswith("$") for name in value):
+            yield from value.items()
+        else:
+            yield key, value
+
+
+def _conditions(query: Json) -> list[Condition]:
     """Return the conditions that must all hold for `query`, the whole `where` or a part of it."""
     if not isinstance(query, dict):
         _refuse("a condition is not a JSON object")
-    if depth > DEPTH_MAX:
-        _refuse(f"conditions nest deeper than {DEPTH_MAX}")
     conditions: list[Condition] = []
     for key, value in query.items():
         if key == "$and":
             for part in _list_of_conditions(key, value):
-                conditions += _conditions(part, depth=depth + 1)
+                conditions += _conditions(part)
         elif key in ("$or", "$nor"):
             parts = _list_of_conditions(key, value)
-            some = Some(tuple(_every(_conditions(part, depth=depth + 1)) for part in parts))
+            some = Some(tuple(_every(_conditions(part)) for part in parts))
             conditions.append(some if key == "$or" else Not(some))
         elif key.startswith("$"):
             _refuse(f"operator {key} is not supported")

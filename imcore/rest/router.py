@@ -1,5 +1,8 @@
 """The realtime router, which tells an SDK where its WebSocket is, and the two health checks."""
 
+import asyncio
+from collections.abc import Awaitable
+
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -9,11 +12,12 @@ from rest_framework.response import Response
 
 from imcore import redis
 from imcore.appsettings import applications
-from imcore.bridge import in_async
+from imcore.bridge import in_async, in_database
 from imcore.errors import ImError
 
 # Clients ask again after this; a planned move does not wait for it but sends `goaway`.
 ROUTE_TTL_SECONDS = 3600
+READY_SECONDS = 3.0
 
 
 class RouteUnknown(ImError):
@@ -47,11 +51,23 @@ async def healthz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ok"})
 
 
-def readyz(request: HttpRequest) -> HttpResponse:
+async def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether the process can serve: 200 if the database and Redis (where configured) answer, else 503."""
-    checks = {"database": _check_database(), "redis": redis.check()}
-    is_ready = all(check in ("ok", "not configured") for check in checks.values())
-    return JsonResponse({"status": "ok" if is_ready else "unavailable", **checks}, status=200 if is_ready else 503)
+    database, redis_ = await asyncio.gather(_soon(in_database(_check_database)), _soon(asyncio.to_thread(redis.check)))
+    is_ready = all(check in ("ok", "not configured") for check in (database, redis_))
+    return JsonResponse(
+        {"status": "ok" if is_ready else "unavailable", "database": database, "redis": redis_},
+        status=200 if is_ready else 503,
+    )
+
+
+async def _soon(check: Awaitable[str]) -> str:
+    """Wait no longer than whoever asks would: a pool without a database keeps its callers for much longer."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            return await check
+    except TimeoutError:
+        return "failed: TimeoutError"
 
 
 def _check_database() -> str:

@@ -109,7 +109,7 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
     """
     rosters: dict[int, Roster] = {}
     missing: set[int] = set()
-    has_collided = False
+    known_before = 0
     for _ in range(TRIES):
         outcomes = {
             draft.message_id: Refused(rosters.get(draft.conversation))
@@ -125,10 +125,11 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
             missing |= set(changed.conversations) - set(rosters)
             continue
         except IntegrityError:
-            # Another server may have stored the same token after this one looked for it; a second look finds it.
-            if has_collided:
+            # Another server may have stored some of the tokens after this one looked for them; then they are known now.
+            known_by_now = len(_known(accepted))
+            if known_by_now <= known_before:
                 raise
-            has_collided = True
+            known_before = known_by_now
             continue
         return [
             outcomes.get(draft.message_id) or _with_roster(stored[draft.message_id], rosters.get(draft.conversation))

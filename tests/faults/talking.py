@@ -5,9 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from tests.imclient import ImClient, OverSocket, sign_in
-from tests.processes import Server
-
 from imcore.protocol.message_pb2 import (
     CommandType,
     ConvCommand,
@@ -17,6 +14,8 @@ from imcore.protocol.message_pb2 import (
     LogsCommand,
     OpType,
 )
+from tests.imclient import ImClient, OverSocket, sign_in
+from tests.processes import Server
 
 SECONDS = 60.0
 PAGE = 100
@@ -30,7 +29,9 @@ def own(name: str) -> str:
 
 async def client_on(server: Server, client_id: str) -> ImClient:
     """Sign a client in on a connection of its own."""
-    return await sign_in(await OverSocket.connect(server.ws_url), server.app_id, client_id)
+    # Without a bound: a client that does not read could not even take the server's answer to its close.
+    wire = await OverSocket.connect(server.ws_url, max_queue=None)
+    return await sign_in(wire, server.app_id, client_id)
 
 
 async def start(client: ImClient, members: Sequence[str]) -> str:
@@ -94,23 +95,25 @@ async def receive(client: ImClient, conversation: str, count: int) -> Received:
 class Sender:
     """Sends numbered messages, several in flight, and sends again what was not acknowledged when it reconnects."""
 
-    def __init__(self, client_id: str, conversation: str, *, in_flight: int) -> None:
+    def __init__(self, client_id: str, conversation: str, *, in_flight: int, count: float = float("inf")) -> None:
         self.client_id = client_id
         self.conversation = conversation
         self.acknowledged: list[tuple[str, str, int]] = []  # text, message id, timestamp, in the order of the acks
         self.resent = 0
         self._in_flight = in_flight
+        self._left = count
         self._numbers = itertools.count(1)
         self._unacknowledged: dict[str, str] = {}  # text → deduplication token, in the order of sending
 
     async def send_until(self, client: ImClient, enough: "Enough") -> None:
-        """Send until told that it is enough and all is acknowledged. Raises what the connection raises."""
+        """Send until it is enough, or `count` are sent, and all is acknowledged. Raises what the connection raises."""
         waiting: dict[int, str] = {}
         self.resent += len(self._unacknowledged)
         for text in list(self._unacknowledged):
             await self._send(client, text, waiting)
-        while self._unacknowledged or not enough.is_enough:
-            while len(self._unacknowledged) < self._in_flight and not enough.is_enough:
+        while self._unacknowledged or (self._left and not enough.is_enough):
+            while len(self._unacknowledged) < self._in_flight and self._left and not enough.is_enough:
+                self._left -= 1
                 text = f"{self.client_id} {next(self._numbers)}"
                 self._unacknowledged[text] = str(uuid4())
                 await self._send(client, text, waiting)
@@ -122,7 +125,7 @@ class Sender:
             text = waiting.pop(frame.i)
             del self._unacknowledged[text]
             self.acknowledged.append((text, frame.ackMessage.uid, frame.ackMessage.t))
-            enough.count()
+            enough.total += 1
 
     async def _send(self, client: ImClient, text: str, waiting: dict[int, str]) -> None:
         wire = client.wire
@@ -130,21 +133,13 @@ class Sender:
         waiting[wire.last_serial] = text
         body = DirectCommand(cid=self.conversation, msg=text, dt=self._unacknowledged[text])
         await wire.send(
-            GenericCommand(
-                cmd=CommandType.direct, i=wire.last_serial, peerId=self.client_id, directMessage=body
-            )
+            GenericCommand(cmd=CommandType.direct, i=wire.last_serial, peerId=self.client_id, directMessage=body)
         )
 
 
+@dataclass
 class Enough:
-    """Counts acknowledgements; `is_enough` once there are `limit`, or when somebody says so."""
+    """Counts acknowledgements until somebody says that it is enough."""
 
-    def __init__(self, limit: float = float("inf")) -> None:
-        self.total = 0
-        self.is_enough = False
-        self._limit = limit
-
-    def count(self) -> None:
-        """Count one."""
-        self.total += 1
-        self.is_enough = self.is_enough or self.total >= self._limit
+    total: int = 0
+    is_enough: bool = False

@@ -88,7 +88,9 @@ def run_journey(
     output = "".join(printed)
     if process.returncode:
         log = server.output()[-4000:]
-        pytest.fail(f"{script} ended with {process.returncode}:\n{output}\nThe server's output ends:\n{log}", pytrace=False)
+        pytest.fail(
+            f"{script} ended with {process.returncode}:\n{output}\nThe server's output ends:\n{log}", pytrace=False
+        )
     return output
 
 

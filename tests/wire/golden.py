@@ -1,4 +1,4 @@
-"""Golden frames: what goes over the wire, as text files that are read in review (tests/wire/golden/*.txt).
+"""Golden frames: what goes over the wire, as text files that are read in review (tests/wire/frames/*.txt).
 
     assert_golden("conv_join", request, reply, *notices)
 
@@ -18,7 +18,7 @@ from google.protobuf import text_format
 
 from imcore.protocol.message_pb2 import GenericCommand
 
-FOLDER = Path(__file__).with_name("golden")
+FOLDER = Path(__file__).with_name("frames")
 
 _JSON_LINE = re.compile(r'^( *)data: (".*")$', re.MULTILINE)
 _TIME = re.compile(r"\b(?:1[6-9]\d{11}|20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)(?!\w)")

@@ -1,10 +1,12 @@
 """`manage.py serve`: one process, nothing else needed."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 
 from imcore.embedded import EmbeddedWorker, is_embedded
 from imcore.models import Application
@@ -51,13 +53,17 @@ class Command(BaseCommand):
             prepared = prepare()
         except ValidationError as error:
             raise CommandError(f"IMCORE_APP_ID and its companions: {'; '.join(error.messages)}") from error
+        except OperationalError as error:
+            raise CommandError(f"The database cannot be used: {error}") from error
         worker = EmbeddedWorker() if is_embedded() else None
         server = Server(make_config(host, port))
         server.announce = lambda: self._announce(prepared, _url(host, port), quiet)
         if worker is not None:
             worker.start()
         try:
-            server.run()
+            # uvicorn ends the process when it cannot listen; we have more to say.
+            with suppress(SystemExit):
+                server.run()
         finally:
             if worker is not None:
                 worker.stop()

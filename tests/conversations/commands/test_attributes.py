@@ -100,14 +100,15 @@ async def test_bad_attributes_are_refused_and_nothing_is_stored(
 
 
 @pytest.mark.parametrize("is_temporary", [False, True])
-@pytest.mark.parametrize("number", [1e300, -1.7e308, 1e22, 2**53 + 1, 2**63, 2**64, 10**40, 1e-300, -0.0, 0.1])
-async def test_any_number_that_is_taken_comes_back(signed_in: SignIn, number: Any, is_temporary: bool) -> None:
+async def test_any_number_that_is_taken_comes_back(signed_in: SignIn, is_temporary: bool) -> None:
     """A number must not make the conversation, and every page it is on, unreadable."""
     tom = await signed_in("tom")
 
-    started = await start(tom, "jerry", attributes={"n": number}, tempConv=is_temporary)
+    numbers: list[float] = [1e300, -1.7e308, 1e22, 2**53 + 1, 2**63, 2**64, 10**40, 1e-300, -0.0, 0.1]
 
-    assert (await look_up(tom, started.cid))["n"] == pytest.approx(number, rel=1e-15)
+    started = await start(tom, "jerry", attributes={"n": numbers}, tempConv=is_temporary)
+
+    assert (await look_up(tom, started.cid))["n"] == pytest.approx(numbers, rel=1e-15, abs=0)
 
 
 async def test_attributes_may_nest_as_deep_as_anyone_needs(signed_in: SignIn) -> None:

@@ -53,7 +53,7 @@ async def test_when_a_adds_b(signed_in: SignIn) -> None:
     assert not tom.seen, "the reply comes first"
     for client in (tom, toms_phone, jerry):
         [members_joined] = await heard(client)
-        assert (members_joined.op, members_joined.convMessage.m) == (OpType.members_joined, ["spike"])
+        assert (members_joined.op, list(members_joined.convMessage.m)) == (OpType.members_joined, ["spike"])
         assert_body(members_joined, cid, "tom", reply)
     for client in (spike, spikes_phone):
         joined, members_joined = await heard(client)
@@ -90,7 +90,7 @@ async def test_when_a_removes_b(signed_in: SignIn) -> None:
     assert not tom.seen, "the reply comes first"
     for client in (tom, toms_phone, jerry):
         [members_left] = await heard(client)
-        assert (members_left.op, members_left.convMessage.m) == (OpType.members_left, ["spike"])
+        assert (members_left.op, list(members_left.convMessage.m)) == (OpType.members_left, ["spike"])
         assert members_left.notificationType == 2
         assert_body(members_left, cid, "tom", reply)
     for client in (spike, spikes_phone):
@@ -235,15 +235,15 @@ async def test_one_who_has_left_is_a_stranger(signed_in: SignIn, op: OpType) -> 
     assert refused.code == 4317
 
 
-@pytest.mark.parametrize("cid", [NO_SUCH_CID, "_tmp:" + NO_SUCH_CID, "", "a\0b", "x" * 10_000, "中", "%", "' OR 1=1"])
 @pytest.mark.parametrize("op", [*CHANGES, OpType.count, OpType.members])
-async def test_an_unknown_conversation_is_4303(signed_in: SignIn, op: OpType, cid: str) -> None:
+async def test_an_unknown_conversation_is_4303(signed_in: SignIn, op: OpType) -> None:
     """Whatever the id looks like; the connection goes on."""
     tom = await signed_in("tom")
 
-    refused = await refusal(tom, op, cid=cid, m=["tom"])
+    for cid in (NO_SUCH_CID, "_tmp:" + NO_SUCH_CID, "", "a\0b", "x" * 10_000, "中", "%", "' OR 1=1"):
+        refused = await refusal(tom, op, cid=cid, m=["tom"])
+        assert (refused.code, refused.reason) == (4303, "CONVERSATION_NOT_FOUND"), cid
 
-    assert (refused.code, refused.reason) == (4303, "CONVERSATION_NOT_FOUND")
     assert await query(tom) == []
 
 

@@ -269,7 +269,7 @@ async def test_member_ids_that_no_client_can_have_are_refused(signed_in: SignIn,
 
     for client_id in ("", "x" * 65, "a\0b"):
         refused = await refusal(tom, OpType.start, m=["jerry", client_id])
-        assert (refused.code, refused.pids) == (4301, [client_id])
+        assert (refused.code, list(refused.pids)) == (4301, [client_id])
 
     assert await stored(application) == []
     assert (await start(tom, "中" * 64, "😀", " ")).cid

@@ -106,10 +106,11 @@ def test_an_operand_that_does_not_fit_its_operator_is_refused(query: Document) -
         ({"a": {"$all": a_list(LIST_MAX)}}, {"a": {"$all": a_list(LIST_MAX + 1)}}),
         ({"m": a_list(LIST_MAX)}, {"m": a_list(LIST_MAX + 1)}),
         ({".".join("a" * PATH_MAX): 1}, {".".join("a" * (PATH_MAX + 1)): 1}),
+        ({"$or": [{"a": {"$regex": "x" * 2048}}] * 2}, {"$or": [{"a": {"$regex": "x" * 2000}}] * 3}),
         ({"a": json.loads("[" * 20 + "]" * 20)}, {"a": json.loads("[" * 30 + "]" * 30)}),
         ({"a": "x" * (TEXT_MAX_CHARACTERS - 9)}, {"a": "x" * TEXT_MAX_CHARACTERS}),
     ],
-    ids=["depth", "conditions", "$in", "$all", "array", "path", "value", "text"],
+    ids=["depth", "conditions", "$in", "$all", "array", "path", "patterns", "value", "text"],
 )
 def test_bounds_are_kept(allowed: Document, too_much: Document) -> None:
     where.parse(json.dumps(allowed))
@@ -123,7 +124,7 @@ def test_bounds_are_kept(allowed: Document, too_much: Document) -> None:
     [
         '{"a":"' + "x" * 10_000_000 + '"}',
         '{"a":{"$regex":"' + "(" * 2000 + '"}}',
-        json.dumps({"$and": [{"a": {"$regex": "(a|b){1,200}" * 100}} for _ in range(150)]}),
+        json.dumps({"$and": [{"a": {"$regex": "a.b|c[x-z]" * 200}} for _ in range(120)]}),
         json.dumps({"$or": [{"a": 1}] * 20_000}),
         json.dumps({"a": {"$in": ["x" * 10] * 15_000}}),
     ],
@@ -135,7 +136,7 @@ def test_a_bomb_is_refused_at_once(text: str) -> None:
     with pytest.raises(ConversationQueryFailed):
         where.parse(text)
 
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 0.5
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection
 
@@ -55,7 +55,7 @@ def found(application: Application, query: Document | str, *, seconds: float = 3
         cursor.execute(
             "SELECT c.object_id FROM conversations_conversation c"
             f" WHERE c.application_id = %s AND ({sql}) ORDER BY {distance}, c.id",
-            [application.pk, *params, *distance_params],
+            cast("Any", [application.pk, *params, *distance_params]),
         )
         return [object_id for (object_id,) in cursor.fetchall()]
 

@@ -129,7 +129,6 @@ def test_a_gap_is_waited_for_and_then_given_up() -> None:
     assert harness.seqs() == [1, 3, 4, 2, 5]
 
 
-@pytest.mark.xfail(reason="the timer of a gap that was filled gives the next gap up too early", strict=True)
 def test_a_gap_after_another_is_waited_for_as_long() -> None:
     """The time of a gap that was filled is over with it."""
     harness = Harness()

@@ -12,7 +12,8 @@ import pytest
 from conversations.models import Conversation
 from conversations.policy import Kind
 from conversations.services import directory
-from conversations.storage import conversations, members
+from conversations.storage import conversations, members, positions
+from conversations.storage.positions import Roster
 from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, LogsCommand, OpType
@@ -193,15 +194,15 @@ async def test_members_that_never_stop_changing_fail_the_send_in_the_end(
     tom, jerry = await signed_in("tom"), await signed_in("jerry")
     tries = 0
 
-    def changing(**arguments: Any) -> dict[int, messages.Roster]:
+    def changing(**arguments: Any) -> dict[int, Roster]:
         nonlocal tries
         tries += 1
-        found = {pk: messages.Roster(("tom", "jerry"), tries) for pk in arguments["conversations"]}
+        found = {pk: Roster(("tom", "jerry"), tries) for pk in arguments["conversations"]}
         Conversation.objects.filter(object_id=room).update(members_version=tries + 1000)
         return found
 
     await in_database(lambda: Conversation.objects.filter(object_id=room).update(members_version=1000))
-    monkeypatch.setattr(messages.positions, "rosters", changing)
+    monkeypatch.setattr(positions, "rosters", changing)
 
     ack = await attempt(tom, room, "hello")
 

@@ -22,7 +22,7 @@ def new_conversation(application: Application, *member_ids: str) -> Conversation
     return conversations.create(application=application.pk, kind=Kind.NORMAL, new=new, now_ms=T)[0]
 
 
-def draft(conversation: ConversationInfo, sender: str, text: str = "", **fields: Any) -> Draft:
+def draft(conversation: ConversationInfo, sender: str, text: str | None = "", **fields: Any) -> Draft:
     """Make a draft of a text message."""
     values: dict[str, Any] = {
         "message_id": identifiers.message_id(T),

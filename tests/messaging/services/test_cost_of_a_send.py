@@ -1,0 +1,197 @@
+"""What a send costs: crossings into the database, statements, encodings."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from conversations.policy import Kind
+from conversations.services import directory
+from imcore import bridge, identifiers
+from imcore.batching import Batcher
+from imcore.delivery import encoding, router
+from imcore.delivery.encoding import Notice
+from imcore.models import Application
+from imcore.protocol.message_pb2 import AckCommand, CommandType, GenericCommand
+from messaging.events import MessageSent
+from messaging.services import sending
+from messaging.storage import messages
+from tests.conftest import SignIn
+from tests.imclient import ImClient
+from tests.messaging.gate import Gate, together
+from tests.messaging.support import attempt, command, frozen, heard, rows, say, started, stored_conversation, texts
+
+# What the applications' refresher asks once a second, whatever is sent.
+NOT_OURS = {"_versions", "_load"}
+
+
+@pytest.fixture
+def crossings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The storage functions that were run in the database, by name."""
+    names: list[str] = []
+    run = bridge._unit_of_work
+
+    def recorded(work: Any) -> Any:
+        if work.func.__name__ not in NOT_OURS:
+            names.append(work.func.__name__)
+        return run(work)
+
+    monkeypatch.setattr(bridge, "_unit_of_work", recorded)
+    return names
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL statements on messages and conversations, from any thread: whole."""
+    seen: list[str] = []
+    execute = CursorWrapper._execute_with_wrappers  # type: ignore[attr-defined]
+
+    def recorded(cursor: Any, sql: str, *args: Any, **kwargs: Any) -> Any:
+        if re.search(r"messaging_message\b|conversations_", sql):
+            seen.append(sql)
+        return execute(cursor, sql, *args, **kwargs)
+
+    monkeypatch.setattr(CursorWrapper, "_execute_with_wrappers", recorded)
+    return seen
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often an event was published, encoded and serialized."""
+    count: Counter[str] = Counter()
+    publish, encoder, delivery = router.publish, encoding._encoders[MessageSent], encoding.Delivery
+
+    def counted_publish(*args: Any, **kwargs: Any) -> None:
+        count["publish"] += 1
+        publish(*args, **kwargs)
+
+    def counted_encoder(event: MessageSent) -> list[Notice]:
+        count["encode"] += 1
+        return list(encoder(event))
+
+    def counted_delivery(**fields: Any) -> encoding.Delivery:
+        count["serialize"] += 1
+        return delivery(**fields)
+
+    monkeypatch.setattr(router, "publish", counted_publish)
+    monkeypatch.setitem(encoding._encoders, MessageSent, counted_encoder)
+    monkeypatch.setattr(encoding, "Delivery", counted_delivery)
+    return count
+
+
+async def test_a_send_crosses_into_the_database_once(
+    application: Application, signed_in: SignIn, crossings: list[str]
+) -> None:
+    """Checklist 51: to a conversation that this node knows."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    crossings.clear()
+
+    await say(tom, room, "hello", dt="token", mentionPids=["jerry"])
+
+    assert crossings == ["store"]
+
+
+async def test_a_send_to_a_conversation_unknown_here_crosses_twice(
+    application: Application, signed_in: SignIn, crossings: list[str]
+) -> None:
+    """Checklist 51."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    directory.forget(application=application.pk, conversation_id=room)
+    crossings.clear()
+
+    await say(tom, room, "hello")
+    await say(tom, room, "again")
+
+    assert crossings == ["load", "store", "store"]
+
+
+async def test_a_transient_send_does_not_touch_the_database(
+    application: Application, signed_in: SignIn, crossings: list[str], statements: list[str]
+) -> None:
+    """Checklist 55: within the seconds that memory is trusted."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    crossings.clear()
+    statements.clear()
+
+    await say(tom, room, "typing…", transient=True)
+
+    assert (crossings, statements) == ([], [])
+
+
+@pytest.mark.parametrize("members", [2, 200])
+async def test_the_statements_of_a_send_do_not_grow_with_the_members(
+    application: Application, signed_in: SignIn, statements: list[str], members: int
+) -> None:
+    """Checklist 51: no row is written per receiver."""
+    room = await started(application, "tom", *(f"member {number}" for number in range(1, members)))
+    tom = await signed_in("tom")
+
+    statements.clear()
+    await say(tom, room, "hello")
+    plain = len(statements)
+    statements.clear()
+    await say(tom, room, "hello", dt="token")
+    with_token = len(statements)
+
+    # Look for the token; advance the conversation (SQLite: and count the sender's own); insert.
+    assert (plain, with_token) == ((2, 3) if connection.vendor == "postgresql" else (3, 4)), statements
+
+
+async def test_a_batch_costs_no_more_statements_than_a_message(
+    application: Application, signed_in: SignIn, statements: list[str], store_gate: Gate
+) -> None:
+    """Checklist 51: on PostgreSQL; SQLite is in this process and has no round trips to save."""
+    room = await started(application, "tom", "jerry", "mary", "paul")
+    clients = [await signed_in(name) for name in ("tom", "jerry", "mary", "paul")]
+    statements.clear()
+
+    await together(store_gate, *(attempt(client, room, "hello", dt="token") for client in clients))
+
+    assert store_gate.batches == [1, 3]
+    if connection.vendor == "postgresql":
+        assert len(statements) == 2 * 3, statements
+    else:
+        assert len(statements) == (1 + 3) + (3 + 3), statements
+
+
+async def test_a_message_is_published_and_encoded_once_however_many_receive_it(
+    application: Application, signed_in: SignIn, published: Counter[str]
+) -> None:
+    """Checklist 51."""
+    names = [f"member {number}" for number in range(20)]
+    room = await started(application, "tom", *names)
+    tom = await signed_in("tom")
+    receivers = [await signed_in(name, deviceId=device) for name in names for device in ("one", "two")]
+    published.clear()
+
+    ack = await say(tom, room, "hello")
+
+    assert [(await heard(receiver)).id for receiver in receivers] == [ack.uid] * 40
+    assert published == {"publish": 1, "encode": 1, "serialize": 1}
+
+
+async def test_a_repeat_and_a_refusal_are_not_published(
+    application: Application, signed_in: SignIn, published: Counter[str]
+) -> None:
+    """Checklist 53, 54."""
+    room = await started(application, "tom", "jerry")
+    tom, mary = await signed_in("tom"), await signed_in("mary")
+    await say(tom, room, "hello", dt="token")
+    published.clear()
+
+    await say(tom, room, "hello", dt="token")
+    await attempt(mary, room, "refused")
+    await attempt(tom, room, "t" * 6000)
+
+    assert published == {}
+
+

@@ -1,0 +1,232 @@
+"""The statements of the hot path on many rows: every one goes through an index, on either engine."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+
+from conversations.models import Conversation
+from conversations.storage import conversations, positions, queries
+from conversations.storage.where import parse
+from imcore.models import Application
+from messaging.models import Message
+from messaging.storage import history, messages
+from messaging.storage.history import Boundary
+from tests.messaging.storage.drafts import T, draft
+
+pytestmark = pytest.mark.slow
+
+CONVERSATIONS = 20_000
+MESSAGES = 200_000
+
+_NUMBERS = {
+    "postgresql": "(SELECT n FROM generate_series(1, {rows}) AS g (n)) AS numbers",
+    "sqlite": "(WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < {rows}) SELECT n FROM g)",
+}
+
+_FILL = [
+    (
+        CONVERSATIONS,
+        """
+        INSERT INTO conversations_conversation
+          (application_id, object_id, kind, creator, attributes, is_unique, member_count, members_version, last_seq,
+           last_message_ms, mention_all_seq, created_ms, updated_ms)
+        SELECT {application}, 'room-' || n, 1, 'client-0', '{{}}', {false}, 3, 1, {messages}, {time} + n, 0, {time},
+               {time}
+        FROM {numbers}
+        """,
+    ),
+    (
+        3 * CONVERSATIONS,
+        # Everybody is in sixty.
+        """
+        INSERT INTO conversations_member
+          (conversation_id, application_id, client_id, is_muted, joined_ms, read_seq, ack_seq, own_since_read,
+           mentioned_seq)
+        SELECT {first} + (n - 1) / 3, {application}, 'client-' || (((n - 1) / 3 * 7 + n % 3 * 333) % 1000), {false},
+               {time}, 0, 0, 0, 0
+        FROM {numbers}
+        """,
+    ),
+    (
+        MESSAGES,
+        # Every tenth is in one conversation, so there is a long history beside the short ones.
+        """
+        INSERT INTO messaging_message
+          (message_id, application_id, conversation_id, seq, timestamp_ms, sender, text, is_binary, message_type,
+           mention_all, wants_receipt, deduplication_token)
+        SELECT 'message-' || n, {application},
+               {first} + CASE WHEN n % 10 = 0 THEN 0 ELSE 1 + n % ({conversations} - 1) END, n, {time} + n,
+               'client-' || (n % 1000),
+               'text of some length, as people write', {false}, CASE WHEN n % 2 = 0 THEN -1 END, {false}, {false},
+               'token-' || n
+        FROM {numbers}
+        """,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """An application with many conversations and messages. `long` is the conversation with the long history."""
+
+    application: Application
+    long: conversations.ConversationInfo
+    pks: list[int]
+
+
+@contextmanager
+def patient_cursor() -> Iterator[Any]:
+    """Open a cursor in a transaction that may take longer than a server would wait."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL statement_timeout = 0")
+        yield cursor
+
+
+@pytest.fixture(scope="module")
+def crowd(database: None) -> Iterator[Crowd]:
+    """The many rows, gone after the module's tests."""
+    application = Application.objects.create(name="crowd")
+    words = {
+        "application": application.pk,
+        "false": "false" if connection.vendor == "postgresql" else "0",
+        "time": T,
+        "messages": MESSAGES,
+        "conversations": CONVERSATIONS,
+    }
+    with patient_cursor() as cursor:
+        for number, statement in _FILL:
+            first = Conversation.objects.filter(application=application).order_by("pk").values_list("pk", flat=True)[:1]
+            numbers = _NUMBERS[connection.vendor].format(rows=number)
+            cursor.execute(statement.format(**words, numbers=numbers, first=next(iter(first), 0)))
+        cursor.execute("ANALYZE")
+    pks = list(Conversation.objects.filter(application=application).order_by("pk").values_list("pk", flat=True))
+    long = conversations.load(application=application.pk, object_id="room-1")
+    assert long is not None
+    assert long.pk == pks[0]
+    yield Crowd(application, long, pks)
+    with patient_cursor() as cursor:
+        for table in ("messaging_message", "conversations_member", "conversations_conversation"):
+            cursor.execute(f"DELETE FROM {table} WHERE application_id = %s", [application.pk])
+        cursor.execute("ANALYZE")
+    application.delete()
+
+
+def page(crowd: Crowd, **fields: Any) -> list[Any]:
+    """Ask for a page of the long history."""
+    asked: dict[str, Any] = {
+        "conversation": crowd.long.pk,
+        "older_end": None,
+        "newer_end": None,
+        "newest": True,
+        "limit": 100,
+        "message_type": None,
+    }
+    return history.page(**asked | fields)
+
+
+def resend(crowd: Crowd) -> Any:
+    """Store a batch: half of it known already, in many conversations, with mentions."""
+    rooms = [crowd.long] * 32
+    drafts = [
+        draft(
+            room,
+            crowd.long.members[0],
+            mention_ids=(crowd.long.members[1],),
+            mention_all=True,
+            deduplication_token=f"token-{number}",
+        )
+        for number, room in enumerate(rooms)
+    ]
+    messages.store(drafts, now_ms=T)
+    return messages.store([*drafts[:16], draft(crowd.long, crowd.long.members[2])], now_ms=T)
+
+
+def query(crowd: Crowd, where: str = "", sort: str = "") -> Any:
+    """Query conversations as most clients do after signing in."""
+    keys = [queries.SortKey(sort.lstrip("-"), sort.startswith("-"))] if sort else []
+    return queries.query(
+        application=crowd.application.pk,
+        client_id="client-7",
+        where=parse(where),
+        sort=keys,
+        limit=10,
+        skip=0,
+        with_members=True,
+    )
+
+
+MIDDLE = Boundary(T + MESSAGES // 4, "", is_included=False)
+NAMED = Boundary(T + MESSAGES // 2, f"message-{MESSAGES // 2}", is_included=True)
+
+CASES: dict[str, Callable[[Crowd], Any]] = {
+    "the newest page": page,
+    "the oldest page": lambda crowd: page(crowd, newest=False),
+    "a page before a time": lambda crowd: page(crowd, newer_end=MIDDLE),
+    "a page after a time": lambda crowd: page(crowd, older_end=MIDDLE, newest=False),
+    "a page before a message": lambda crowd: page(crowd, newer_end=NAMED),
+    "a page between two ends": lambda crowd: page(crowd, older_end=MIDDLE, newer_end=NAMED),
+    "a page of one type": lambda crowd: page(crowd, message_type=-1),
+    "the last messages of a hundred conversations": lambda crowd: history.newest(
+        last_seqs=dict.fromkeys(crowd.pks[:100], MESSAGES)
+    ),
+    "storing a batch": resend,
+    "looking up members again": lambda crowd: positions.rosters(conversations=crowd.pks[:5]),
+    "loading a conversation": lambda crowd: conversations.load(application=crowd.application.pk, object_id="room-77"),
+    "the default query": query,
+    "a query of the unique conversation": lambda crowd: query(crowd, '{"objectId":"room-5"}'),
+    "a query by members": lambda crowd: query(crowd, '{"m":{"$all":["client-333","client-666"]}}'),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_statement_of_the_hot_path_reads_no_table_from_end_to_end(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Checklist 34, 51, 54, 61: on 200 000 messages in 20 000 conversations."""
+    seen: list[tuple[str, Any]] = []
+    execute = CursorWrapper._execute_with_wrappers  # type: ignore[attr-defined]
+
+    def recorded(cursor: Any, sql: str, params: Any, many: bool, executor: Any) -> Any:
+        if re.search(r"messaging_message\b|conversations_", sql):
+            seen.append((sql, params[0] if many else params))
+        return execute(cursor, sql, params, many, executor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CursorWrapper, "_execute_with_wrappers", recorded)
+        found = CASES[name](crowd)
+
+    assert found
+    assert seen
+    for sql, params in seen:
+        plan = explain(sql, params)
+        assert not scans(plan), f"{sql}\n{plan}"
+
+
+def explain(sql: str, params: Any) -> str:
+    """Return the plan of a statement, without running it."""
+    with connection.cursor() as cursor:
+        cursor.execute(("EXPLAIN " if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN ") + sql, params)
+        return "\n".join(str(line[-1]) for line in cursor.fetchall())
+
+
+def scans(plan: str) -> list[str]:
+    """Return the lines of a plan that read a whole table of ours."""
+    if connection.vendor == "postgresql":
+        return re.findall(r".*Seq Scan on (?:messaging|conversations)_.*", plan)
+    # The aliases that our statements give to their tables; what else is scanned is a list of values.
+    return re.findall(r"^SCAN (?:[cm]|(?:messaging|conversations)_\w+)\b.*$", plan, re.MULTILINE)
+
+
+def test_the_check_sees_a_scan(crowd: Crowd) -> None:
+    """Checklist 61: without an index it would be told."""
+    plan = explain("SELECT COUNT(*) FROM messaging_message WHERE text = %s", ["x"])
+
+    assert scans(plan), plan
+    assert Message.objects.filter(application=crowd.application).count() >= MESSAGES

@@ -1,0 +1,112 @@
+"""Golden frames of messages: `direct`, its ack, its copies, and `logs`."""
+
+from typing import Any
+
+from conversations.policy import Kind
+from imcore.models import Application
+from imcore.protocol.message_pb2 import CommandType, GenericCommand, LogsCommand, OpType
+from tests.conftest import SignIn
+from tests.imclient import ImClient
+from tests.messaging.support import command, heard, say, started
+from tests.wire.golden import assert_golden
+
+
+async def exchange(client: ImClient, cmd: Any, **fields: Any) -> list[GenericCommand]:
+    """Send a command; return it and its reply."""
+    op = fields.pop("op", None)
+    reply = await client.request(cmd, op, **fields)
+    request = GenericCommand(cmd=cmd, peerId=client.client_id, i=reply.i, **fields)
+    if op is not None:
+        request.op = op
+    return [request, reply]
+
+
+async def test_direct(application: Application, signed_in: SignIn) -> None:
+    """A text with everything a client may add; its ack; the copy."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    message = command(
+        room,
+        '{"_lctype":-1,"_lctext":"hello, @jerry"}',
+        r=True,
+        dt="6e0dc2f1-6d5e-4d3a-a3b0-6ae9d0c7d7a5",
+        pushData='{"alert":"hello"}',
+        mentionPids=["jerry"],
+        mentionAll=True,
+        fromPeerId="tom",
+    )
+
+    frames = await exchange(tom, CommandType.direct, directMessage=message)
+
+    assert_golden("direct", *frames, await jerry.next_notice())
+
+
+async def test_direct_binary(application: Application, signed_in: SignIn) -> None:
+    """Bytes, in a temporary conversation."""
+    room = await started(application, "tom", "jerry", kind=Kind.TEMPORARY, ttl_seconds=60)
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+
+    frames = await exchange(tom, CommandType.direct, directMessage=command(room, binaryMsg=b"\0\1\2\xff"))
+
+    assert_golden("direct_binary", *frames, await jerry.next_notice())
+
+
+async def test_direct_transient(application: Application, signed_in: SignIn) -> None:
+    """A message that is not kept."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+
+    frames = await exchange(tom, CommandType.direct, directMessage=command(room, "typing…", transient=True))
+
+    assert_golden("direct_transient", *frames, await jerry.next_notice())
+
+
+async def test_direct_refused(application: Application, signed_in: SignIn) -> None:
+    """The ack of a failure, to one who is not a member."""
+    room = await started(application, "tom", "jerry")
+    mary = await signed_in("mary")
+
+    frames = await exchange(mary, CommandType.direct, directMessage=command(room, "let me in"))
+
+    assert_golden("direct_refused", *frames)
+
+
+async def test_logs(application: Application, signed_in: SignIn) -> None:
+    """A page with a text, bytes and mentions; asked the way JavaScript does."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    acks = [
+        await say(tom, room, '{"_lctype":-1,"_lctext":"one"}'),
+        await say(jerry, room, binaryMsg=b"\0\1\2\xff"),
+        await say(tom, room, "three", mentionPids=["jerry", "mary"]),
+        await say(tom, room, "four", mentionAll=True),
+        await say(tom, room, "five"),
+    ]
+    asked = LogsCommand(cid=room, l=4, t=acks[-1].t, mid=acks[-1].uid, tIncluded=False)
+
+    frames = await exchange(tom, CommandType.logs, logsMessage=asked)
+
+    assert_golden("logs", *frames)
+
+
+async def test_logs_as_csharp_asks(application: Application, signed_in: SignIn) -> None:
+    """C# sends an `op`; the reply has none. Forward, and empty."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    asked = LogsCommand(cid=room, limit=20, direction=LogsCommand.QueryDirection.NEW, t=0)
+
+    frames = await exchange(tom, CommandType.logs, op=OpType.open, logsMessage=asked)
+
+    assert_golden("logs_empty", *frames)
+
+
+async def test_logs_refused(application: Application, signed_in: SignIn) -> None:
+    """The error of a question by one who is not a member."""
+    room = await started(application, "tom", "jerry")
+    mary, tom, jerry = await signed_in("mary"), await signed_in("tom"), await signed_in("jerry")
+    await say(tom, room, "secret")
+    await heard(jerry)
+
+    frames = await exchange(mary, CommandType.logs, logsMessage=LogsCommand(cid=room))
+
+    assert_golden("logs_refused", *frames)
