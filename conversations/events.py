@@ -9,9 +9,11 @@ from conversations.policy import Kind
 class MembersAdded:
     """Clients became members: on creation, by invitation or by joining.
 
-    `members` are all members afterwards; `ttl_seconds` is set for temporary conversations.
+    `members` are all members afterwards, at `members_version`; `ttl_seconds` is set for temporary conversations.
     """
 
+    conversation: int
+    members_version: int
     conversation_id: str
     kind: Kind
     added: tuple[str, ...]
@@ -25,6 +27,8 @@ class MembersAdded:
 class MembersRemoved:
     """Clients stopped being members: by leaving or by being removed. `members` are those who remain."""
 
+    conversation: int
+    members_version: int
     conversation_id: str
     kind: Kind
     removed: tuple[str, ...]

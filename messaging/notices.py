@@ -4,12 +4,16 @@ from collections.abc import Iterator
 
 from conversations.policy import Kind
 from imcore.capabilities import TEMPORARY_CONVERSATIONS
-from imcore.delivery.encoding import Notice, encoder
+from imcore.delivery.encoding import Notice, Order, encoder
 from imcore.protocol.message_pb2 import CommandType, DirectCommand, GenericCommand
 from messaging.events import MessageSent
 
 
-@encoder(MessageSent)
+def _place(event: MessageSent) -> Order | None:
+    return None if event.seq is None else (f"messages/{event.conversation}", event.seq)
+
+
+@encoder(MessageSent, order=_place)
 def direct(event: MessageSent) -> Iterator[Notice]:
     """Deliver a message to every member. `convType` is always there: Java and Swift build the class from it (P38)."""
     body = DirectCommand(
@@ -34,5 +38,4 @@ def direct(event: MessageSent) -> Iterator[Notice]:
         to=event.to,
         command=GenericCommand(cmd=CommandType.direct, directMessage=body),
         needs=TEMPORARY_CONVERSATIONS if event.kind == Kind.TEMPORARY else 0,
-        order=None if event.seq is None else (event.conversation, event.seq),
     )

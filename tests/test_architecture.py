@@ -42,37 +42,23 @@ DATABASE_DOORS = re.compile(
     r"|hooks/outbox\.py|imcore/appsettings\.py|imcore/setup\.py"
 )
 BRIDGE = "imcore/bridge.py"
-THREAD_CROSSINGS = {"sync_to_async", "async_to_sync", "database_sync_to_async", "run_in_executor", "to_thread"}
+THREAD_CROSSINGS = {"sync_to_async", "async_to_sync", "database_sync_to_async", "run_in_executor"}
 
-SESSION, CONV, BLACKLIST, PATCH, ROOM, PUBSUB = (
-    CommandType.session, CommandType.conv, CommandType.blacklist, CommandType.patch, CommandType.room,
-    CommandType.pubsub,
-)  # fmt: skip
 # All a client may send (realtime-protocol 2.1 and 4); the rest of the operations are answers and notices.
+OPERATIONS = {
+    CommandType.session: "open add remove close query refresh",
+    CommandType.conv: "start add remove query count update mute unmute status members max_read is_member "
+    "member_info_update add_shutup remove_shutup query_shutup check_shutup",
+    CommandType.blacklist: "block unblock query check_block",
+    CommandType.patch: "modify modified",
+    CommandType.room: "join invite leave kick reject",
+    CommandType.pubsub: "subscribe unsubscribe is_subscribed",
+    CommandType.report: "upload",
+}
+WITHOUT_OPERATION = "direct ack rcp unread logs login data read presence echo logout"
 CLIENT_COMMANDS: list[tuple[CommandType, OpType | None]] = [
-    *((SESSION, op) for op in (OpType.open, OpType.add, OpType.remove, OpType.close, OpType.query, OpType.refresh)),
-    *(
-        (CONV, op)
-        for op in (
-            OpType.start, OpType.add, OpType.remove, OpType.query, OpType.count, OpType.update, OpType.mute,
-            OpType.unmute, OpType.status, OpType.members, OpType.max_read, OpType.is_member,
-            OpType.member_info_update, OpType.add_shutup, OpType.remove_shutup, OpType.query_shutup,
-            OpType.check_shutup,
-        )  # fmt: skip
-    ),
-    *((BLACKLIST, op) for op in (OpType.block, OpType.unblock, OpType.query, OpType.check_block)),
-    *((PATCH, op) for op in (OpType.modify, OpType.modified)),
-    *((ROOM, op) for op in (OpType.join, OpType.invite, OpType.leave, OpType.kick, OpType.reject)),
-    *((PUBSUB, op) for op in (OpType.subscribe, OpType.unsubscribe, OpType.is_subscribed)),
-    (CommandType.report, OpType.upload),
-    *(
-        (cmd, None)
-        for cmd in (
-            CommandType.direct, CommandType.ack, CommandType.rcp, CommandType.unread, CommandType.logs,
-            CommandType.login, CommandType.data, CommandType.read, CommandType.presence, CommandType.echo,
-            CommandType.logout,
-        )  # fmt: skip
-    ),
+    *((cmd, OpType.Value(op)) for cmd, ops in OPERATIONS.items() for op in ops.split()),
+    *((CommandType.Value(cmd), None) for cmd in WITHOUT_OPERATION.split()),
 ]
 # What dispatch answers itself.
 ANSWERED_BY_DISPATCH = {CommandType.echo, CommandType.login, CommandType.logout, *NEVER_ANSWERED}
@@ -197,7 +183,9 @@ def test_every_handler_serves_a_command_that_a_client_can_send() -> None:
 
 
 ERRORS = [
-    error for _, error in getmembers(errors, isclass) if issubclass(error, ImError) and error is not ImError and "code" in vars(error)
+    error
+    for _, error in getmembers(errors, isclass)
+    if issubclass(error, ImError) and error is not ImError and "code" in vars(error)
 ]
 
 
@@ -217,11 +205,10 @@ def test_a_code_has_one_reason() -> None:
 
 def environment_names() -> Iterator[str]:
     """Yield the environment variables our code reads: literals in capitals, handed to whoever reads them."""
-    for module in ("imcore/settings.py", "imcore/setup.py"):
-        for node in ast.walk(tree(module)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if re.fullmatch(r"IMCORE_[A-Z_]+|[A-Z]+_URL|[A-Z]+_HOSTS|HOST|PORT|DEBUG|SECRET_KEY|LOG_LEVEL", node.value):
-                    yield node.value
+    variable = re.compile(r"IMCORE_[A-Z_]+|[A-Z]+_URL|[A-Z]+_HOSTS|HOST|PORT|DEBUG|SECRET_KEY|LOG_LEVEL")
+    for _, node in nodes(["imcore/settings.py", "imcore/setup.py"]):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and variable.fullmatch(node.value):
+            yield node.value
 
 
 @pytest.mark.parametrize("name", sorted(set(environment_names()) | {name for name, _ in named_fields()}))
@@ -239,8 +226,9 @@ def test_every_management_command_is_documented(command: str) -> None:
 @pytest.mark.parametrize("document", list(documents()))
 def test_every_file_a_document_names_exists(document: str) -> None:
     """Style guide: every doc names the files it speaks of. A bare name is that of some file, wherever it is."""
-    names = set(re.findall(r"`((?:[\w.-]+/)*[\w.-]+\.(?:c|js|json|mjs|md|proto|py|pyi|toml|txt|yml))`", documents()[document]))
-    names |= set(re.findall(r"`((?:[\w.-]+/)+)`", documents()[document]))
+    text = documents()[document]
+    files = re.findall(r"`((?:[\w.-]+/)*[\w.-]+\.(?:c|js|json|mjs|md|proto|py|pyi|toml|txt|yml))`", text)
+    names = {*files, *re.findall(r"`((?:[\w.-]+/)+)`", text)}
     # Where a server keeps its data exists once it has run.
     missing = {name for name in names - {"var/"} if not exists(name)}
 
@@ -259,7 +247,9 @@ def exists(name: str) -> bool:
 @pytest.mark.parametrize("module", [conversation_events, message_events])
 def test_every_event_has_an_encoder(module: ModuleType) -> None:
     """Architecture 3.5: one dataclass in `events.py`, one encoder in `notices.py`."""
-    classes = {value for _, value in getmembers(module, dataclasses.is_dataclass) if value.__module__ == module.__name__}
+    classes = {
+        value for _, value in getmembers(module, dataclasses.is_dataclass) if value.__module__ == module.__name__
+    }
     # What is only a part of an event is none.
     parts = {field.type for event in classes for field in dataclasses.fields(event)}
 

@@ -77,6 +77,8 @@ async def start(
     directory.remember(conversation)
     if not is_existing:
         event = MembersAdded(
+            conversation=conversation.pk,
+            members_version=conversation.members_version,
             conversation_id=conversation.object_id,
             kind=kind,
             added=conversation.members,

@@ -72,6 +72,8 @@ async def add(
         raise ConversationFull(client_ids=change.refused)
     if change.changed:
         event = MembersAdded(
+            conversation=after.pk,
+            members_version=after.members_version,
             conversation_id=conversation_id,
             kind=after.kind,
             added=change.changed,
@@ -101,6 +103,8 @@ async def remove(
     assert change is not None
     if change.changed:
         event = MembersRemoved(
+            conversation=after.pk,
+            members_version=after.members_version,
             conversation_id=conversation_id,
             kind=after.kind,
             removed=change.changed,

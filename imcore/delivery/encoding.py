@@ -15,43 +15,56 @@ from imcore.protocol.message_pb2 import GenericCommand
 IM_SERVICE = 2
 
 
+# A stream, and a position in it. Positions are dense, so that a hole is known to be one (ordering.py).
+Order = tuple[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One frame for some clients: all sessions of `to` whose capabilities include `needs` (bits of configBitmap).
-
-    `order`: (conversation number, seq) of a stored message; nodes deliver those of a conversation in seq order.
-    """
+    """One frame for some clients: all sessions of `to` whose capabilities include `needs` (bits of configBitmap)."""
 
     to: Iterable[str]
     command: GenericCommand
     needs: int = 0
-    order: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A notice ready to go: its body is serialized and lacks only address and server time."""
+
+    to: list[str]
+    body: bytes
+    needs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A notice ready to go: its body is serialized and lacks only address and server time."""
+    """All frames of one event, which go out together, and its place in the order of its stream, if it has one."""
 
     application: int
-    to: list[str]
-    body: bytes
-    needs: int
-    order: tuple[int, int] | None
+    frames: list[Frame]
+    order: Order | None = None
 
 
 Encoder = Callable[[Any], Iterable[Notice]]
 EncoderT = TypeVar("EncoderT", bound=Encoder)
+OrderOf = Callable[[Any], Order | None]
 
-_encoders: dict[type, Encoder] = {}
+
+def _unordered(event: object) -> None:
+    return None
 
 
-def encoder(event_type: type) -> Callable[[EncoderT], EncoderT]:
-    """Register a function as the encoder of one event class."""
+_encoders: dict[type, tuple[Encoder, OrderOf]] = {}
+
+
+def encoder(event_type: type, *, order: OrderOf = _unordered) -> Callable[[EncoderT], EncoderT]:
+    """Register a function as the encoder of one event class; `order` tells where in which stream an event is."""
 
     def register(function: EncoderT) -> EncoderT:
         if event_type in _encoders:
             raise ValueError(f"{event_type.__name__} has an encoder already.")
-        _encoders[event_type] = function
+        _encoders[event_type] = (function, order)
         return function
 
     return register
@@ -62,18 +75,11 @@ def encoded_events() -> set[type]:
     return set(_encoders)
 
 
-def encode(application: int, event: object) -> list[Delivery]:
+def encode(application: int, event: object) -> Delivery:
     """Serialize the notices of one event. Raises KeyError for an event without an encoder."""
-    deliveries = []
-    for notice in _encoders[type(event)](event):
+    notices, order = _encoders[type(event)]
+    frames = []
+    for notice in notices(event):
         notice.command.service = IM_SERVICE
-        deliveries.append(
-            Delivery(
-                application=application,
-                to=list(notice.to),
-                body=notice.command.SerializeToString(),
-                needs=notice.needs,
-                order=notice.order,
-            )
-        )
-    return deliveries
+        frames.append(Frame(list(notice.to), notice.command.SerializeToString(), notice.needs))
+    return Delivery(application, frames, order(event))

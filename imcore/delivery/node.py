@@ -8,7 +8,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from imcore import redis
-from imcore.delivery.encoding import Delivery
+from imcore.delivery.encoding import Delivery, Frame
 from imcore.delivery.ordering import Sequencer
 from imcore.delivery.presence import Presence
 from imcore.identifiers import RisingClock
@@ -36,30 +36,31 @@ class Node:
         self._reader: asyncio.Task[None] | None = None
 
     def deliver(self, delivery: Delivery, skip: object = None) -> None:
-        """Hand a delivery to the sessions here, all but `skip`. Never waits."""
-        if redis.is_configured():
-            self._sequencer.submit(delivery, skip)
-        else:
-            # Alone, everything comes from here and in order; a gap is then a message that nobody was told of.
-            self._hand_out(delivery, skip)
+        """Hand a delivery to the sessions here, all but `skip`, in the order of its stream. Never waits."""
+        self._sequencer.submit(delivery, skip)
 
     def _hand_out(self, delivery: Delivery, skip: object) -> None:
         clients = self.presence.local_clients(delivery.application)
         if not clients:
             return
-        body = codec.server_time(self.clock.next_ms()) + delivery.body
-        needs = delivery.needs
-        for client_id in delivery.to:
-            for session in clients.get(client_id, ()):
-                if session is not skip and session.config_bitmap & needs == needs:
-                    session.deliver(body)
+        for frame in delivery.frames:
+            body = codec.server_time(self.clock.next_ms()) + frame.body
+            needs = frame.needs
+            for client_id in frame.to:
+                for session in clients.get(client_id, ()):
+                    if session is not skip and session.config_bitmap & needs == needs:
+                        session.deliver(body)
 
     async def send_to(self, node: str, deliveries: list[Delivery]) -> None:
         """Put deliveries into another node's inbox. Raises RedisError or TimeoutError."""
         message = {
             "type": "deliver",
             "deliveries": [
-                [delivery.application, delivery.to, delivery.body, delivery.needs, delivery.order]
+                [
+                    delivery.application,
+                    [[frame.to, frame.body, frame.needs] for frame in delivery.frames],
+                    delivery.order,
+                ]
                 for delivery in deliveries
             ],
         }
@@ -97,9 +98,9 @@ class Node:
                 self.deliver(_delivery(*fields))
 
 
-def _delivery(application: int, to: list[str], body: bytes, needs: int, order: Any) -> Delivery:
+def _delivery(application: int, frames: list[Any], order: Any) -> Delivery:
     return Delivery(
-        application=application, to=to, body=body, needs=needs, order=tuple(order) if order is not None else None
+        application, [Frame(*fields) for fields in frames], None if order is None else (str(order[0]), int(order[1]))
     )
 
 

@@ -1,8 +1,9 @@
-"""Messages of one conversation in the order of their seq, whichever node stored them.
+"""What belongs to one stream in the order of its positions, whoever committed it.
 
-Two nodes may store messages 1 and 2 of a conversation and publish them at the same time; a third must not show 2
-before 1. Since seq is dense and a node that serves a member sees every message (those it stored itself included), a
-gap means that the missing one is on its way. It is waited for, but not long: a hint may be lost.
+A conversation's messages are a stream (by seq), the changes of its members another (by members_version). Two nodes, or
+two threads of one, may commit positions 1 and 2 and publish them at the same time; nobody must see 2 before 1. Since
+positions are dense and a node that serves a member gets everything (what it committed itself included), a hole means
+that something is on its way. It is waited for, but not long: a hint may be lost.
 """
 
 import asyncio
@@ -17,11 +18,11 @@ from imcore.delivery.encoding import Delivery
 HOLD_SECONDS = 0.1
 # After this silence a gap says nothing: this node may have had no member on line meanwhile.
 FORGET_SECONDS = 5.0
-HELD_MAX = 1000  # per conversation; at more, the gap is given up
+HELD_MAX = 1000  # per stream; at more, the gap is given up
 
 
 class _Gap:
-    """What is held back of one conversation because an earlier message is missing, and until when."""
+    """What is held back of one stream because something earlier is missing, and until when."""
 
     __slots__ = ("held", "timer")
 
@@ -35,51 +36,55 @@ class Sequencer:
 
     def __init__(self, deliver: Callable[[Delivery, object], None]) -> None:
         self._deliver = deliver
-        # conversation → (last seq passed on, when)
-        self._last: LRUCache[int, tuple[int, float]] = LRUCache(maxsize=50_000)
-        self._gaps: dict[int, _Gap] = {}
+        # stream → (last position passed on, when)
+        self._last: LRUCache[str, tuple[int, float]] = LRUCache(maxsize=50_000)
+        self._gaps: dict[str, _Gap] = {}
 
     def submit(self, delivery: Delivery, skip: object = None) -> None:
-        """Deliver now, or hold back until the messages before it have come or HOLD_SECONDS have passed."""
+        """Deliver now, or hold back until what comes before it is there or HOLD_SECONDS have passed."""
         if delivery.order is None:
             self._deliver(delivery, skip)
             return
-        conversation, seq = delivery.order
-        gap = self._gaps.get(conversation)
-        last, at = self._last.get(conversation, (0, 0.0))
-        is_next = seq <= last + 1 or (gap is None and time.monotonic() - at > FORGET_SECONDS)
-        if is_next or (gap is not None and len(gap.held) >= HELD_MAX):
-            self._pass(conversation, seq, delivery, skip)
+        stream, position = delivery.order
+        gap = self._gaps.get(stream)
+        last, at = self._last.get(stream, (0, 0.0))
+        is_next = position <= last + 1 or (gap is None and time.monotonic() - at > FORGET_SECONDS)
+        if gap is not None and not is_next and len(gap.held) >= HELD_MAX:
+            gap.timer.cancel()
+            self._give_up(stream)
+            gap, is_next = None, True
+        if is_next:
+            self._pass(stream, position, delivery, skip)
             if gap is not None:
-                self._release(conversation, gap)
+                self._release(stream, gap)
             return
         if gap is None:
-            gap = self._gaps[conversation] = _Gap(self._timer(conversation))
-        gap.held[seq] = (delivery, skip)
+            gap = self._gaps[stream] = _Gap(self._timer(stream))
+        gap.held[position] = (delivery, skip)
 
-    def _timer(self, conversation: int) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(HOLD_SECONDS, self._give_up, conversation)
+    def _timer(self, stream: str) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(HOLD_SECONDS, self._give_up, stream)
 
-    def _pass(self, conversation: int, seq: int, delivery: Delivery, skip: object) -> None:
-        last, _ = self._last.get(conversation, (0, 0.0))
-        self._last[conversation] = (max(seq, last), time.monotonic())
+    def _pass(self, stream: str, position: int, delivery: Delivery, skip: object) -> None:
+        last, _ = self._last.get(stream, (0, 0.0))
+        self._last[stream] = (max(position, last), time.monotonic())
         self._deliver(delivery, skip)
 
-    def _release(self, conversation: int, gap: _Gap) -> None:
+    def _release(self, stream: str, gap: _Gap) -> None:
         """Pass on what follows without a hole; a hole behind it is another gap, with a time of its own."""
         before = len(gap.held)
-        while gap.held and (seq := min(gap.held)) <= self._last[conversation][0] + 1:
-            self._pass(conversation, seq, *gap.held.pop(seq))
+        while gap.held and (position := min(gap.held)) <= self._last[stream][0] + 1:
+            self._pass(stream, position, *gap.held.pop(position))
         if len(gap.held) == before:
             return
         gap.timer.cancel()
         if gap.held:
-            gap.timer = self._timer(conversation)
+            gap.timer = self._timer(stream)
         else:
-            del self._gaps[conversation]
+            del self._gaps[stream]
 
-    def _give_up(self, conversation: int) -> None:
-        gap = self._gaps.pop(conversation)
+    def _give_up(self, stream: str) -> None:
+        gap = self._gaps.pop(stream)
         metrics.count("delivery.gap")
-        for seq in sorted(gap.held):
-            self._pass(conversation, seq, *gap.held[seq])
+        for position in sorted(gap.held):
+            self._pass(stream, position, *gap.held[position])

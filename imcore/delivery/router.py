@@ -15,7 +15,7 @@ from itertools import islice
 from redis.exceptions import RedisError
 
 from imcore import metrics, redis
-from imcore.delivery.encoding import Delivery, encode
+from imcore.delivery.encoding import Delivery, Frame, encode
 from imcore.delivery.node import Node, node
 
 logger = logging.getLogger(__name__)
@@ -56,26 +56,25 @@ class Router:
             while self._local:
                 application, event, skip = self._local.popleft()
                 try:
-                    deliveries = encode(application, event)
+                    delivery = encode(application, event)
                 except Exception:
                     logger.exception("Could not encode %s", type(event).__name__)
                     continue
-                for delivery in deliveries:
-                    self._node.deliver(delivery, skip)
-                    since_turn += len(delivery.to)
+                self._node.deliver(delivery, skip)
+                since_turn += sum(len(frame.to) for frame in delivery.frames)
                 if redis.is_configured():
-                    self._to_others(deliveries)
+                    self._to_others(delivery)
                 if since_turn >= TURN:
                     since_turn = 0
                     await asyncio.sleep(0)
         finally:
             self._local_worker = None
 
-    def _to_others(self, deliveries: list[Delivery]) -> None:
+    def _to_others(self, delivery: Delivery) -> None:
         if len(self._remote) >= BACKLOG:
-            metrics.count("delivery.dropped", len(deliveries))
+            metrics.count("delivery.dropped")
             return
-        self._remote.extend(deliveries)
+        self._remote.append(delivery)
         if self._remote_worker is None:
             self._remote_worker = asyncio.create_task(self._work_remote(), name="remote router")
 
@@ -91,17 +90,25 @@ class Router:
         """Look up all recipients at once and send each node what is for it, in order, in one publish."""
         whereabouts: dict[int, dict[str, set[str]]] = {}
         for application in {delivery.application for delivery in batch}:
-            clients = {client for delivery in batch if delivery.application == application for client in delivery.to}
+            clients = {
+                client
+                for delivery in batch
+                if delivery.application == application
+                for frame in delivery.frames
+                for client in frame.to
+            }
             nodes = await self._node.presence.nodes_of(application, clients)
             whereabouts[application] = {name: set(held) for name, held in nodes.items()}
         outgoing: dict[str, list[Delivery]] = {}
         for delivery in batch:
             for name, held in whereabouts[delivery.application].items():
-                to = [client for client in delivery.to if client in held]
-                if to:
-                    outgoing.setdefault(name, []).append(
-                        Delivery(delivery.application, to, delivery.body, delivery.needs, delivery.order)
-                    )
+                frames = [
+                    Frame(to, frame.body, frame.needs)
+                    for frame in delivery.frames
+                    if (to := [client for client in frame.to if client in held])
+                ]
+                if frames:
+                    outgoing.setdefault(name, []).append(Delivery(delivery.application, frames, delivery.order))
         for name, deliveries in outgoing.items():
             try:
                 await self._node.send_to(name, deliveries)

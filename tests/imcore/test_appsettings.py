@@ -1,6 +1,5 @@
 """The snapshot of an application that a running server obeys."""
 
-import asyncio
 import logging
 from dataclasses import FrozenInstanceError
 
@@ -11,6 +10,7 @@ from imcore.appsettings import Applications, named_fields, settings_of
 from imcore.bridge import in_database
 from imcore.models import Application, ApplicationSettings, GatewaySettings
 from messaging.models import MessagingSettings
+from tests.waiting import until
 
 
 async def test_an_application_is_loaded_once_with_defaults(
@@ -106,9 +106,7 @@ async def test_a_new_application_is_found_although_it_was_asked_for_before(
     now = 0.0
     applications = Applications()
     # The cache takes its time from its timer; this one stands still.
-    monkeypatch.setattr(
-        applications, "_unknown", type(applications._unknown)(maxsize=10, ttl=1.0, timer=lambda: now)
-    )
+    monkeypatch.setattr(applications, "_unknown", type(applications._unknown)(maxsize=10, ttl=1.0, timer=lambda: now))
     assert await applications.get("a-new-application") is None
     await in_database(lambda: Application.objects.create(name="new", app_id="a-new-application"))
 
@@ -132,14 +130,10 @@ async def test_while_the_database_is_away_the_last_settings_stand(
     with monkeypatch.context() as broken:
         broken.setattr(appsettings, "_versions", away)
         applications.start()
-        async with asyncio.timeout(5):
-            while len(caplog.records) < 2:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(caplog.records) >= 2)
         kept = applications.current(before)
     await in_database(lambda: MessagingSettings.objects.create(application=application, message_max_bytes=1000))
-    async with asyncio.timeout(5):
-        while applications.current(before) is before:
-            await asyncio.sleep(0.01)
+    await until(lambda: applications.current(before) is not before)
     await applications.stop()
 
     assert kept is before

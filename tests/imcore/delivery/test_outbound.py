@@ -38,9 +38,7 @@ def frame(payload: bytes) -> Event:
 
 def outbound(socket: Socket, overflows: list[bool], *, max_frames: int = 3, max_bytes: int = 100) -> Outbound:
     """Make a way out whose overflow is noted."""
-    return Outbound(
-        socket.send, overflow=lambda: overflows.append(True), max_frames=max_frames, max_bytes=max_bytes
-    )
+    return Outbound(socket.send, overflow=lambda: overflows.append(True), max_frames=max_frames, max_bytes=max_bytes)
 
 
 async def test_a_frame_is_written_in_the_step_that_offers_it() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from imcore import redis
 from imcore.capabilities import PATCHES, TEMPORARY_CONVERSATIONS
-from imcore.delivery.encoding import Delivery
+from imcore.delivery.encoding import Delivery, Frame
 from imcore.delivery.node import Node
 from imcore.delivery.presence import Presence
 from imcore.protocol.message_pb2 import GenericCommand
@@ -27,7 +27,7 @@ class Session:
 
 def delivery(to: list[str], *, needs: int = 0) -> Delivery:
     """Make a delivery without an order."""
-    return Delivery(APPLICATION, to, GenericCommand(peerId="body").SerializeToString(), needs, None)
+    return Delivery(APPLICATION, [Frame(to, GenericCommand(peerId="body").SerializeToString(), needs)])
 
 
 async def test_a_session_is_there_from_attach_to_detach() -> None:

@@ -1,6 +1,7 @@
 """A WebSocket peer that does only what a test tells it to: it answers no ping, and reads only when asked."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -98,7 +99,5 @@ class RawPeer:
     async def close(self) -> None:
         """Drop the connection."""
         self._writer.transport.abort()
-        try:
+        with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()
-        except ConnectionError:
-            pass

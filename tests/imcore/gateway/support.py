@@ -1,6 +1,5 @@
 """What tests of the gateway share: commands served by a test's own handler, and errors told apart."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -39,10 +38,3 @@ def assert_error(frame: GenericCommand, code: int, reason: str) -> None:
     assert (frame.errorMessage.code, frame.errorMessage.reason) == (code, reason)
     assert frame.service == 2
     assert not frame.HasField("serverTs")
-
-
-async def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
-    """Wait until a condition holds; fail if that takes too long."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)

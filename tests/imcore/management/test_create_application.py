@@ -14,7 +14,7 @@ def create(*arguments: str) -> dict[str, str]:
     output = StringIO()
     call_command("create_application", *arguments, stdout=output)
     lines = [re.split(r"  +", line, maxsplit=1) for line in output.getvalue().splitlines()]
-    return {name: value for name, value in lines}
+    return {line[0]: line[1] for line in lines}
 
 
 def test_it_makes_an_application_and_prints_its_credentials() -> None:
@@ -35,9 +35,7 @@ def test_it_makes_an_application_and_prints_its_credentials() -> None:
 
 def test_it_takes_over_the_credentials_of_an_application_that_moves_here() -> None:
     """Clients in the field go on with the ids they were built with."""
-    printed = create(
-        "Moved", "--app-id", "Hdh5zqkqkWJWBvLkYhXPRTjn-gzGzoHsz", "--app-key", "key", "--master-key", "mk"
-    )
+    printed = create("Moved", "--app-id", "Hdh5zqkqkWJWBvLkYhXPRTjn-gzGzoHsz", "--app-key", "key", "--master-key", "mk")
 
     assert printed == {"App ID": "Hdh5zqkqkWJWBvLkYhXPRTjn-gzGzoHsz", "App Key": "key", "Master Key": "mk"}
 

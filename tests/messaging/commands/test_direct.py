@@ -7,12 +7,10 @@ import pytest
 
 from conversations.policy import Kind
 from imcore.models import Application
-from imcore.protocol.message_pb2 import CommandType, ConvCommand, DirectCommand, GenericCommand, OpType
-from messaging.models import MessagingSettings
+from imcore.protocol.message_pb2 import CommandType, GenericCommand
 from tests.conftest import SignIn
 from tests.imclient import CONFIG_BITMAP, InProcess
 from tests.messaging.support import (
-    another_application,
     attempt,
     command,
     heard,
@@ -315,5 +313,3 @@ async def test_members_of_a_temporary_conversation_may_send(application: Applica
     assert refused.code == 4401
     assert await texts(jerry, room) == ["hello"]
     await old.nothing_more()
-
-

@@ -5,27 +5,19 @@ from typing import Any
 
 import pytest
 
-from conversations.policy import Kind
 from imcore.models import Application
-from imcore.protocol.message_pb2 import CommandType, ConvCommand, DirectCommand, GenericCommand, OpType
+from imcore.protocol.message_pb2 import CommandType, ConvCommand, DirectCommand, OpType
 from messaging.models import MessagingSettings
 from tests.conftest import SignIn
-from tests.imclient import CONFIG_BITMAP, InProcess
 from tests.messaging.support import (
     another_application,
     attempt,
-    command,
     heard,
-    history,
-    member,
-    message_of,
     rows,
     say,
-    send_together,
     started,
-    stored_conversation,
-    texts,
 )
+
 
 @pytest.mark.parametrize("size", [5120, 5121])
 @pytest.mark.parametrize("push_data", ["", "{}", "💬" * 500])

@@ -27,7 +27,6 @@ from tests.messaging.support import (
     NEW,
     OLD,
     Imported,
-    another_application,
     frozen,
     history,
     import_messages,
@@ -65,13 +64,6 @@ def with_ids(conversation_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         else value
         for key, value in fields.items()
     }
-
-
-async def refused(client: ImClient, conversation_id: str, **fields: Any) -> tuple[int, str]:
-    """Ask for a page and return the error."""
-    reply = await client.request(CommandType.logs, logsMessage=LogsCommand(cid=conversation_id, **fields))
-    assert reply.cmd == CommandType.error, reply
-    return reply.errorMessage.code, reply.errorMessage.reason
 
 
 @pytest.mark.parametrize(

@@ -1,59 +1,28 @@
-"""Signing in, coming back and leaving."""
-
-import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any
+"""Signing in, being on line, and leaving."""
 
 import pytest
-from django.db.models import F
 
 from imcore import limits, redis
-from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
-from imcore.capabilities import ASSUMED
-from imcore.delivery.encoding import Delivery
+from imcore.delivery.encoding import Delivery, Frame
 from imcore.delivery.node import node
 from imcore.delivery.presence import LocalSession, Presence
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType, DirectCommand, GenericCommand, OpType, SessionCommand
-from messaging.models import Device, MessagingSettings
+from messaging.models import MessagingSettings
 from tests.conftest import SignIn
-from tests.imclient import ImClient, InProcess, assert_addressed, open_session, sign_in
-
-Connect = Callable[..., Awaitable[InProcess]]
-ObeySettings = Callable[..., Awaitable[None]]
-
-SESSION = CommandType.session
-
-
-def local_sessions(application: Application, client_id: str) -> list[Any]:
-    """Return the sessions a client has on this process."""
-    return list(node.presence.local(application.pk, client_id))
-
-
-def assert_opened(frame: GenericCommand) -> None:
-    """Assert that a frame is a complete `opened`."""
-    assert (frame.cmd, frame.op) == (SESSION, OpType.opened), frame
-    assert frame.HasField("serverTs")
-    assert frame.sessionMessage.st
-    assert frame.sessionMessage.stTtl > 0
-    assert not frame.sessionMessage.HasField("code")
-    assert_addressed(frame, frame.peerId)
-
-
-def assert_error(frame: GenericCommand, code: int, reason: str) -> None:
-    """Assert that a frame is an `error` with this code."""
-    assert frame.cmd == CommandType.error, frame
-    assert (frame.errorMessage.code, frame.errorMessage.reason) == (code, reason)
-
-
-async def device_of(application: Application, client_id: str) -> Device:
-    """Return the only device of a client."""
-    return await in_database(lambda: Device.objects.get(application=application, client_id=client_id))
-
-
-# Opening
+from tests.imclient import ImClient, open_session, sign_in
+from tests.messaging.signing_in import (
+    SESSION,
+    Connect,
+    ObeySettings,
+    assert_error,
+    assert_opened,
+    device_of,
+    local_sessions,
+)
+from tests.processes import eventually
+from tests.waiting import until
 
 
 async def test_a_client_without_an_id_is_given_one(application: Application, connect: Connect) -> None:
@@ -89,7 +58,7 @@ async def test_nothing_reaches_a_client_before_its_opened(
 
     async def attach_and_deliver(application_pk: int, session: LocalSession) -> None:
         await attach(application_pk, session)
-        node.deliver(Delivery(application=application_pk, to=["tom"], body=notice, needs=0, order=None))
+        node.deliver(Delivery(application_pk, [Frame(["tom"], notice)]))
 
     monkeypatch.setattr(node.presence, "attach", attach_and_deliver)
     wire = await connect()
@@ -123,7 +92,7 @@ async def test_a_second_open_on_the_same_connection_takes_the_place_of_the_first
     assert_opened(opened)
     assert len(local_sessions(application, "tom")) == 1
     body = GenericCommand(cmd=CommandType.direct, directMessage=DirectCommand(cid="c", id="m")).SerializeToString()
-    node.deliver(Delivery(application=application.pk, to=["tom"], body=body, needs=0, order=None))
+    node.deliver(Delivery(application.pk, [Frame(["tom"], body)]))
     assert (await wire.receive()).directMessage.id == "m"
     await ImClient(wire, "tom", opened).nothing_more()
 
@@ -175,185 +144,6 @@ async def test_another_client_id_is_refused_with_4103(
     assert_opened(accepted)
 
 
-# Coming back
-
-
-async def test_a_token_alone_opens_again_and_keeps_the_tag(application: Application, connect: Connect) -> None:
-    """Checklist 12."""
-    first = await sign_in(await connect(), application.app_id, "tom", deviceId="phone", tag="mobile", configBitmap=59)
-    await first.wire.close()
-    before = await device_of(application, "tom")
-
-    again = await open_session(
-        await connect(), application.app_id, "tom", st=first.token, r=True, configBitmap=None, ua=None
-    )
-
-    assert_opened(again)
-    (session,) = local_sessions(application, "tom")
-    assert (session.tag, session.config_bitmap, session.device) == ("mobile", 59, before.pk)
-    assert (await device_of(application, "tom")).last_seen_at > before.last_seen_at
-
-
-async def test_a_token_opens_while_its_first_session_is_still_there(signed_in: SignIn, connect: Connect) -> None:
-    """Checklist 12: a client comes back before the server has noticed that its old connection is gone."""
-    tom = await signed_in("tom")
-
-    again = await signed_in("tom", wire=await connect(), st=tom.token, r=True)
-
-    assert (await again.request(SESSION, OpType.query, sessionMessage=SessionCommand(sessionPeerIds=["tom"]))).i
-
-
-async def test_c_sharp_comes_back_without_token_bitmap_and_user_agent(
-    application: Application, connect: Connect
-) -> None:
-    """Checklist 13. What it declared before still holds."""
-    first = await sign_in(await connect(), application.app_id, "tom", deviceId="pc", configBitmap=59, ua="c#/1")
-    await first.wire.close()
-
-    again = await open_session(await connect(), application.app_id, "tom", deviceId="pc", r=True, configBitmap=None)
-
-    assert_opened(again)
-    (session,) = local_sessions(application, "tom")
-    assert session.config_bitmap == 59
-    assert (await device_of(application, "tom")).user_agent == "c#/1"
-
-
-async def test_a_device_that_never_declared_a_bitmap_is_taken_for_c_sharp(
-    application: Application, connect: Connect
-) -> None:
-    """Checklist 13: 0xAB (realtime-protocol 4.1.1)."""
-    await sign_in(await connect(), application.app_id, "tom", deviceId="pc", configBitmap=None)
-
-    (session,) = local_sessions(application, "tom")
-    assert session.config_bitmap == ASSUMED == 0xAB
-
-
-async def test_java_coming_back_without_a_serial_is_answered_without_one(
-    application: Application, connect: Connect
-) -> None:
-    """Checklist 14, when it succeeds."""
-    token = (await sign_in(await connect(), application.app_id, "tom")).token
-    wire = await connect()
-    body = SessionCommand(st=token, r=True, configBitmap=0xAF)
-
-    await wire.send(
-        GenericCommand(cmd=SESSION, op=OpType.open, appId=application.app_id, peerId="tom", sessionMessage=body)
-    )
-    opened = await wire.receive()
-
-    assert_opened(opened)
-    assert not opened.HasField("i")
-
-
-async def test_java_coming_back_with_a_bad_token_is_told_4112_without_a_serial(
-    application: Application, connect: Connect
-) -> None:
-    """Checklist 14. It then opens with a signature on the same connection."""
-    wire = await connect()
-    body = SessionCommand(st="no token of ours", r=True)
-
-    await wire.send(
-        GenericCommand(cmd=SESSION, op=OpType.open, appId=application.app_id, peerId="tom", sessionMessage=body)
-    )
-    refused = await wire.receive()
-
-    assert_error(refused, 4112, "SESSION_TOKEN_EXPIRED")
-    assert not refused.HasField("i")
-    assert_addressed(refused, "tom")
-    assert_opened(await open_session(wire, application.app_id, "tom"))
-
-
-async def test_java_coming_back_is_told_other_failures_as_closed(application: Application, connect: Connect) -> None:
-    """Checklist 14. Anything but 4102 and 4112 travels as `closed` with a code to an open without `i` (4.1.1)."""
-    tom = await sign_in(await connect(), application.app_id, "tom")
-    await tom.request(SESSION, OpType.close)
-    wire = await connect()
-    body = SessionCommand(st=tom.token, r=True)
-
-    await wire.send(
-        GenericCommand(cmd=SESSION, op=OpType.open, appId=application.app_id, peerId="tom", sessionMessage=body)
-    )
-    closed = await wire.receive()
-
-    assert (closed.cmd, closed.op) == (SESSION, OpType.closed)
-    assert (closed.sessionMessage.code, closed.sessionMessage.reason) == (4105, "SESSION_REQUIRED")
-    assert not closed.HasField("i")
-    assert_addressed(closed, "tom")
-
-
-async def test_an_expired_token_is_refused_with_4112(
-    application: Application, connect: Connect, obey_settings: ObeySettings
-) -> None:
-    """Checklist 15."""
-    await obey_settings(MessagingSettings, session_token_seconds=0)
-    expired = (await sign_in(await connect(), application.app_id, "tom")).token
-    await obey_settings(MessagingSettings, session_token_seconds=3600)
-
-    refused = await open_session(await connect(), application.app_id, "tom", serial=5, st=expired, r=True)
-
-    assert_error(refused, 4112, "SESSION_TOKEN_EXPIRED")
-    assert refused.i == 5
-
-
-async def test_a_token_is_only_good_for_its_client_its_application_and_untouched(
-    application: Application, connect: Connect
-) -> None:
-    """Checklist 15, for every other token that is not one."""
-    token = (await sign_in(await connect(), application.app_id, "tom")).token
-    other = await in_database(lambda: Application.objects.create(name="other"))
-
-    answers = [
-        await open_session(await connect(), application.app_id, "mary", st=token),
-        await open_session(await connect(), other.app_id, "tom", st=token),
-        await open_session(await connect(), application.app_id, "tom", st=token[:-1]),
-        await open_session(await connect(), application.app_id, "tom", st="[1, 1, 9999999999]:"),
-        await open_session(await connect(), application.app_id, "tom", st="\0"),
-    ]
-
-    for answer in answers:
-        assert_error(answer, 4112, "SESSION_TOKEN_EXPIRED")
-    assert local_sessions(application, "mary") == []
-
-
-async def test_a_new_master_key_ends_every_token(
-    application: Application, snapshot: ApplicationSnapshot, connect: Connect
-) -> None:
-    """Checklist 15."""
-    token = (await sign_in(await connect(), application.app_id, "tom")).token
-    application.master_key = "another key"
-    await in_database(application.save)
-    from imcore.appsettings import applications
-
-    await applications.refresh()
-
-    assert_error(
-        await open_session(await connect(), application.app_id, "tom", st=token), 4112, "SESSION_TOKEN_EXPIRED"
-    )
-
-
-async def test_a_device_forgotten_after_a_year_needs_a_new_login(application: Application, connect: Connect) -> None:
-    """Checklist 15: its token names a device that is no longer there."""
-    from datetime import UTC, datetime
-
-    from messaging.services import sessions
-
-    token = (await sign_in(await connect(), application.app_id, "tom")).token
-    await in_database(
-        lambda: Device.objects.filter(application=application).update(
-            last_seen_at=F("last_seen_at") - sessions.FORGET_AFTER - timedelta(days=1)
-        )
-    )
-
-    assert await sessions.forget_devices(now=datetime.now(UTC)) >= 1
-
-    assert_error(
-        await open_session(await connect(), application.app_id, "tom", st=token), 4112, "SESSION_TOKEN_EXPIRED"
-    )
-
-
-# Side by side
-
-
 @pytest.mark.parametrize(
     ("first", "second"), [("web", "mobile"), ("", ""), ("web", ""), ("default", "default"), ("", "default")]
 )
@@ -396,12 +186,9 @@ async def test_clients_of_one_connection_are_told_apart(application: Application
     await sign_in(wire, application.app_id, "mary")
     body = GenericCommand(cmd=CommandType.direct, directMessage=DirectCommand(cid="c", id="m")).SerializeToString()
 
-    node.deliver(Delivery(application=application.pk, to=["mary", "tom"], body=body, needs=0, order=None))
+    node.deliver(Delivery(application.pk, [Frame(["mary", "tom"], body)]))
 
     assert [(await wire.receive()).peerId, (await wire.receive()).peerId] == ["mary", "tom"]
-
-
-# Leaving
 
 
 async def test_close_ends_the_session_and_voids_its_token(
@@ -467,9 +254,7 @@ async def test_close_without_a_serial_closes_and_says_nothing(application: Appli
     opened = await open_session(tom.wire, application.app_id, "mary")
 
     assert opened.peerId == "mary"
-    async with asyncio.timeout(5):
-        while local_sessions(application, "tom"):
-            await asyncio.sleep(0.01)
+    await until(lambda: not local_sessions(application, "tom"))
 
 
 async def test_a_connection_that_ends_takes_its_sessions_along(application: Application, connect: Connect) -> None:
@@ -482,9 +267,6 @@ async def test_a_connection_that_ends_takes_its_sessions_along(application: Appl
 
     assert local_sessions(application, "tom") == local_sessions(application, "mary") == []
     assert_opened(await open_session(await connect(), application.app_id, "tom", st=tom.token))
-
-
-# Refreshing
 
 
 @pytest.mark.parametrize("held", ["valid", "expired", "absent", "nonsense"])
@@ -527,9 +309,6 @@ async def test_without_an_open_session_a_session_command_is_refused_with_4105(
     refused = await wire.request(SESSION, op, appId=application.app_id, peerId="tom")
 
     assert_error(refused, 4105, "SESSION_REQUIRED")
-
-
-# Who is on line
 
 
 async def ask(client: ImClient, *client_ids: str) -> list[str]:
@@ -591,17 +370,16 @@ async def test_a_query_sees_clients_on_other_nodes(application: Application, sig
     other_node.start()
     session = FarSession("jerry")
     tom = await signed_in("tom")
+
+    async def is_found(client_id: str) -> bool:
+        return await ask(tom, "mary", client_id) == [client_id]
+
     await other_node.attach(application.pk, session)
 
-    async with asyncio.timeout(5):
-        while await ask(tom, "mary", "jerry") != ["jerry"]:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: is_found("jerry"), "the other node's client is found")
     await other_node.stop()
 
     assert await ask(tom, "jerry") == []
-
-
-# Push and LiveQuery
 
 
 async def test_the_push_login_java_makes_on_every_connect_is_answered(

@@ -1,31 +1,22 @@
 """What a send costs: crossings into the database, statements, encodings."""
 
-import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from conversations.policy import Kind
 from conversations.services import directory
-from imcore import bridge, identifiers
-from imcore.batching import Batcher
+from imcore import bridge
 from imcore.delivery import encoding, router
 from imcore.delivery.encoding import Notice
 from imcore.models import Application
-from imcore.protocol.message_pb2 import AckCommand, CommandType, GenericCommand
 from messaging.events import MessageSent
-from messaging.services import sending
-from messaging.storage import messages
 from tests.conftest import SignIn
-from tests.imclient import ImClient
 from tests.messaging.gate import Gate, together
-from tests.messaging.support import attempt, command, frozen, heard, rows, say, started, stored_conversation, texts
+from tests.messaging.support import attempt, heard, say, started
 
 # What the applications' refresher asks once a second, whatever is sent.
 NOT_OURS = {"_versions", "_load"}
@@ -163,6 +154,23 @@ async def test_a_batch_costs_no_more_statements_than_a_message(
         assert len(statements) == (1 + 3) + (3 + 3), statements
 
 
+@pytest.mark.xfail(reason="positions.mention runs one UPDATE per mentioned id", strict=True)
+async def test_the_statements_of_a_send_do_not_grow_with_the_mentions(
+    application: Application, signed_in: SignIn, statements: list[str]
+) -> None:
+    """Checklist 57: a client may name as many as fit into a frame, members or not."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+
+    statements.clear()
+    await say(tom, room, "@jerry", mentionPids=["jerry"])
+    one = len(statements)
+    statements.clear()
+    await say(tom, room, "@many", mentionPids=[f"client {number}" for number in range(100)])
+
+    assert len(statements) <= one
+
+
 async def test_a_message_is_published_and_encoded_once_however_many_receive_it(
     application: Application, signed_in: SignIn, published: Counter[str]
 ) -> None:
@@ -193,5 +201,3 @@ async def test_a_repeat_and_a_refusal_are_not_published(
     await attempt(tom, room, "t" * 6000)
 
     assert published == {}
-
-

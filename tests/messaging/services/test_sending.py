@@ -1,31 +1,26 @@
 """The pipeline: what a send costs, what a batch may not break, and what happens when the database is away."""
 
 import asyncio
-import re
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 
 from conversations.policy import Kind
 from conversations.services import directory
-from imcore import bridge, identifiers
+from imcore import identifiers
 from imcore.batching import Batcher
-from imcore.delivery import encoding, router
-from imcore.delivery.encoding import Notice
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType, GenericCommand
-from messaging.events import MessageSent
 from messaging.services import sending
 from messaging.storage import messages
 from tests.conftest import SignIn
 from tests.imclient import ImClient
 from tests.messaging.gate import Gate, together
 from tests.messaging.support import attempt, command, frozen, heard, rows, say, started, stored_conversation, texts
+
 
 def away(*args: Any, **kwargs: Any) -> None:
     """Fail as a database that cannot be reached does."""

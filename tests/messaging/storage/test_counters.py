@@ -1,5 +1,6 @@
 """Unread and mentioned are arithmetic on counters: after any history they are what counting would find."""
 
+import os
 from dataclasses import dataclass, field, replace
 
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,9 @@ from imcore.models import Application
 from messaging.storage import messages
 from messaging.storage.messages import Draft, Stored
 from tests.messaging.storage.drafts import T, draft, joined, left, member, new_conversation, row
+
+# `IMCORE_COUNTER_EXAMPLES=2000` for a thorough run.
+EXAMPLES = int(os.environ.get("IMCORE_COUNTER_EXAMPLES", "40"))
 
 NAMES = ("tom", "jerry", "mary", "paul")
 
@@ -80,7 +84,7 @@ class Truth:
 
 @given(history=st.lists(steps, max_size=12))
 @settings(
-    max_examples=100,
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
