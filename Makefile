@@ -5,6 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 SDK := tests/sdk/node_modules/.installed
+BENCH_NODE := bench/node_modules/.installed
 # A developer's own DATABASE_URL must not leak into a run that is to prove the embedded default.
 EMBEDDED := env -u DATABASE_URL -u REDIS_URL -u CELERY_BROKER_URL
 STAGES := lint types contracts test-embedded test-production
@@ -64,8 +65,8 @@ format: setup-dev ## rewrite the code in the house style
 proto: setup-dev ## generate imcore/protocol/message_pb2.py from message.proto
 	@$(PYTHON) -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. imcore/protocol/message.proto
 
-bench: setup-dev ## measure throughput and latency, beside other servers (installs them)
-	@$(PYTHON) tests/services.py install postgresql redis-server mosquitto
+bench: setup-dev $(BENCH_NODE) ## measure throughput and latency, beside other servers (installs them)
+	@$(PYTHON) tests/services.py install postgresql redis-server mosquitto gcc
 	@exec $(PYTHON) -m bench $(ARGS)
 
 $(PYTHON):
@@ -90,4 +91,9 @@ $(SDK): tests/sdk/package-lock.json
 	@command -v npm >/dev/null || { echo 'The SDK journeys need Node.js 20 with npm; `make test-fast` does not.' >&2; exit 1; }
 	@echo 'Installing the LeanCloud SDKs into tests/sdk'
 	@cd tests/sdk && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(BENCH_NODE): bench/package-lock.json
+	@command -v npm >/dev/null || { echo 'The benchmarks need Node.js 20 with npm.' >&2; exit 1; }
+	@cd bench && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -12,6 +12,8 @@ from django.conf import settings
 
 from imcore.celery import app
 
+STOP_SECONDS = 3.0
+
 
 def is_embedded() -> bool:
     """Return whether background work runs in this process, because its broker is this process's memory."""
@@ -35,7 +37,8 @@ class EmbeddedWorker:
         self._beat.start()  # type: ignore[union-attr]
 
     def stop(self) -> None:
-        """Let the running task end, but wait no longer than a few seconds."""
-        self._beat.stop()
+        """Let the running task end, but wait for it no longer than STOP_SECONDS."""
+        # Not its own `stop`, which waits until the beat wakes up. It is a daemon thread that only ever queues.
+        self._beat.service.stop()  # type: ignore[union-attr]
         state.should_stop = 0  # type: ignore[assignment]
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=STOP_SECONDS)

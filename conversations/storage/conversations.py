@@ -13,6 +13,9 @@ from conversations.policy import Kind
 from imcore.models import Application
 
 
+TRIES = 10
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
     """What a server must know of a conversation to serve its commands: identity, kind and members.
@@ -80,19 +83,18 @@ def create(*, application: int, kind: Kind, new: NewConversation, now_ms: int) -
     Two creators at once get the same conversation: the constraint decides, the loser finds the winner's.
     """
     key = unique_key(new.members) if new.is_unique else None
-    with transaction.atomic():
-        if key is not None:
-            existing = _unique(application, kind, key, now_ms)
+    for _ in range(TRIES):
+        with transaction.atomic():
+            existing = None if key is None else _unique(application, kind, key, now_ms)
             if existing is not None:
                 return _info(existing), True
-        try:
-            with transaction.atomic():
-                return _info(_insert(application, kind, new, key, now_ms)), False
-        except IntegrityError:
-            existing = _unique(application, kind, key, now_ms) if key is not None else None
-            if existing is None:
-                raise
-            return _info(existing), True
+            try:
+                with transaction.atomic():
+                    return _info(_insert(application, kind, new, key, now_ms)), False
+            except IntegrityError:
+                # Somebody was faster. Look again: by now the winner may even have other members already.
+                continue
+    raise RuntimeError("The unique conversation of these members keeps appearing and disappearing.")
 
 
 def delete_expired(*, now_ms: int, limit: int) -> int:

@@ -1,0 +1,27 @@
+"""Compare and sort what only machines write by bytes.
+
+On PostgreSQL the database's collation would sort ids by the rules of a language: slowly, and not in the order they
+were made. SQLite does so anyway.
+"""
+
+from typing import Any
+
+from django.db import migrations
+
+COLUMNS = [
+    ("conversations_conversation", "object_id", 64),
+    ("conversations_conversation", "unique_key", 64),
+    ("conversations_member", "client_id", 64),
+]
+
+
+def compare_bytes(apps: Any, schema_editor: Any) -> None:
+    if schema_editor.connection.vendor != "postgresql":
+        return
+    for table, column, length in COLUMNS:
+        schema_editor.execute(f'ALTER TABLE {table} ALTER COLUMN {column} TYPE varchar({length}) COLLATE "C"')
+
+
+class Migration(migrations.Migration):
+    dependencies = [("conversations", "0001_initial")]
+    operations = [migrations.RunPython(compare_bytes, migrations.RunPython.noop)]
