@@ -21,7 +21,8 @@ class Conversation(models.Model):
     look again.
     """
 
-    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+")
+    # Each foreign key here begins an index of its own below; Django's would be one more to write.
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
     object_id = models.CharField("id", max_length=limits.CONVERSATION_ID_MAX_CHARACTERS)
     kind = models.PositiveSmallIntegerField(choices=Kind.choices, default=Kind.NORMAL)
     creator = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS, blank=True)
@@ -68,8 +69,8 @@ class Member(models.Model):
     read_seq`. So a send touches one member row, the sender's, however many members there are.
     """
 
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="members")
-    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="members", db_index=False)
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
     client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
     is_muted = models.BooleanField(default=False, help_text="This client gets no offline push from the conversation.")
     joined_ms = models.BigIntegerField()

@@ -62,7 +62,7 @@ class Device(models.Model):
     here. Closing raises `generation`, which voids every token issued before.
     """
 
-    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+")
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
     client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
     identity = models.CharField(
         max_length=64, help_text="deviceId, else deviceToken, as the client sent it; long ones as a digest."

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connections
@@ -47,7 +47,7 @@ def close_pools() -> None:
     connections.close_all()
     for connection in connections.all():
         if connection.vendor == "postgresql":
-            connection.close_pool()
+            cast(Any, connection).close_pool()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from typing import Any
 import websockets
 from asgiref.testing import ApplicationCommunicator
 from websockets.asyncio.client import ClientConnection
+from websockets.typing import Subprotocol
 
 from imcore.asgi import application as asgi_application
 from imcore.delivery.router import router
@@ -28,6 +29,7 @@ from tests.wire.oldest_schema import assert_understood
 
 SECONDS = 5.0
 CONFIG_BITMAP = 187  # JavaScript 5
+new_communicator: Any = ApplicationCommunicator  # asgiref has no types for it
 
 
 class Closed(Exception):
@@ -94,7 +96,7 @@ class Wire(ABC):
 class InProcess(Wire):
     """A WebSocket into the ASGI application of this process."""
 
-    def __init__(self, communicator: ApplicationCommunicator, subprotocol: str | None, *, is_text: bool) -> None:
+    def __init__(self, communicator: Any, subprotocol: str | None, *, is_text: bool) -> None:
         super().__init__(is_text=is_text)
         self.subprotocol = subprotocol
         self._communicator = communicator
@@ -115,7 +117,7 @@ class InProcess(Wire):
             "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
             "subprotocols": list(subprotocols),
         }
-        communicator = ApplicationCommunicator(asgi_application, scope)
+        communicator = new_communicator(asgi_application, scope)
         await communicator.send_input({"type": "websocket.connect"})
         answer = await communicator.receive_output(SECONDS)
         if answer["type"] == "websocket.close":
@@ -160,11 +162,11 @@ class OverSocket(Wire):
         """Open a WebSocket; raises websockets.InvalidStatus if the server refuses the upgrade."""
         socket = await websockets.connect(
             url,
-            subprotocols=subprotocols or None,
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             compression=None,
             max_size=None,
             proxy=None,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
         return cls(socket, is_text="base64" in (subprotocols[0] if subprotocols else url))
 

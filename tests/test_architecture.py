@@ -56,7 +56,7 @@ OPERATIONS = {
     CommandType.report: "upload",
 }
 WITHOUT_OPERATION = "direct ack rcp unread logs login data read presence echo logout"
-CLIENT_COMMANDS: list[tuple[CommandType, OpType | None]] = [
+CLIENT_COMMANDS: list[tuple[int, int | None]] = [
     *((cmd, OpType.Value(op)) for cmd, ops in OPERATIONS.items() for op in ops.split()),
     *((CommandType.Value(cmd), None) for cmd in WITHOUT_OPERATION.split()),
 ]
@@ -160,13 +160,13 @@ def test_every_task_has_a_name() -> None:
     assert not unnamed
 
 
-def spelled(cmd: CommandType, op: OpType | None) -> str:
+def spelled(cmd: int, op: int | None) -> str:
     """Write a command as the documents do."""
     return CommandType.Name(cmd) if op is None else f"{CommandType.Name(cmd)}/{OpType.Name(op)}"
 
 
 @pytest.mark.parametrize(("cmd", "op"), CLIENT_COMMANDS, ids=[spelled(*command) for command in CLIENT_COMMANDS])
-def test_every_command_a_client_can_send_is_served_or_said_not_to_be(cmd: CommandType, op: OpType | None) -> None:
+def test_every_command_a_client_can_send_is_served_or_said_not_to_be(cmd: int, op: int | None) -> None:
     """Architecture 3.4. docs/protocol.md has a section for what is not served."""
     served, _, unserved = documents()["docs/protocol.md"].partition("### Not served yet")
     unserved = unserved.partition("\n## ")[0]

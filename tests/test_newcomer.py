@@ -96,7 +96,7 @@ def test_make_run_prints_everything_to_begin_with_and_ctrl_c_stops_it(make_run: 
     server = make_run()
 
     server.start()
-    wait_for(lambda: "Ctrl-C" in server.output(), server.output)
+    wait_for_announcement(server)
 
     output = server.output()
     assert output.index("Preparing the database") < output.index("imcore is ready.")
@@ -117,13 +117,13 @@ def test_make_run_prints_everything_to_begin_with_and_ctrl_c_stops_it(make_run: 
 def test_a_second_start_reuses_the_data(make_run: Start) -> None:
     server = make_run()
     server.start()
-    wait_for(lambda: "Ctrl-C" in server.output(), server.output)
+    wait_for_announcement(server)
     first = server.output()
     asyncio.run(_chat(server, printed(first, "App ID")))
     interrupted(server)
 
     server.start()
-    wait_for(lambda: server.output().count("Ctrl-C") == 2, server.output)
+    wait_for_announcement(server, times=2)
     second = server.output().removeprefix(first)
 
     for name in ("App ID", "App Key", "Master Key"):
@@ -141,7 +141,7 @@ def test_the_environment_fixes_all_credentials(make_run: Start) -> None:
     server = make_run(**CREDENTIALS)
 
     server.start()
-    wait_for(lambda: "Ctrl-C" in server.output(), server.output)
+    wait_for_announcement(server)
 
     output = server.output()
     assert printed(output, "App ID") == CREDENTIALS["IMCORE_APP_ID"]
@@ -160,7 +160,7 @@ def test_new_credentials_in_the_environment_replace_the_old_ones(tmp_path: Path)
     server.environment |= {"IMCORE_APP_KEY": "another-key-of-the-app", "IMCORE_ADMIN_PASSWORD": "another-password"}
     server.start()
 
-    wait_for(lambda: server.output().count("Ctrl-C") == 2, server.output)
+    wait_for_announcement(server, times=2)
     assert printed(server.output(), "App Key", last=True) == "another-key-of-the-app"
     assert printed(server.output(), "App ID", last=True) == server.app_id
     assert not Admin(server).sign_in(CREDENTIALS["IMCORE_ADMIN_PASSWORD"])
@@ -232,7 +232,7 @@ def test_ctrl_c_while_starting_leaves_no_traceback(tmp_path: Path) -> None:
 
 
 def test_the_printed_snippet_runs_as_it_is(server: Server, tmp_path: Path) -> None:
-    wait_for(lambda: "Ctrl-C" in server.output(), server.output)
+    wait_for_announcement(server)
     block = re.search(r"^ {4}// npm install.*?(?=^$)", server.output(), re.MULTILINE | re.DOTALL)
     assert block, server.output()
     snippet = tmp_path / "chat.mjs"
@@ -249,7 +249,7 @@ def test_the_printed_snippet_runs_as_it_is(server: Server, tmp_path: Path) -> No
 
 
 def test_the_printed_example_runs_as_it_is(server: Server, tmp_path: Path) -> None:
-    wait_for(lambda: "Ctrl-C" in server.output(), server.output)
+    wait_for_announcement(server)
     line = re.search(r"^ {4}cd examples && npm ci && (.*)$", server.output(), re.MULTILINE)
     assert line, server.output()
     with_sdks(tmp_path, ROOT / "examples" / "two-clients.mjs")
@@ -356,7 +356,7 @@ def test_several_servers_start_at_once_on_one_empty_database(services: Services,
             server.wait_until_ready()
 
         for server in servers:
-            wait_for(lambda server=server: "Ctrl-C" in server.output(), server.output)
+            wait_for_announcement(server)
         outputs = [server.output() for server in servers]
         for name in ("App ID", "App Key", "Master Key"):
             assert len({printed(output, name) for output in outputs}) == 1
@@ -388,6 +388,11 @@ def test_daphne_serves_the_same_application(server: Server, tmp_path: Path) -> N
         assert "Traceback" not in daphne.output(), daphne.output()
     finally:
         daphne.kill()
+
+
+def wait_for_announcement(server: Server, *, times: int = 1) -> None:
+    """Return once the server has printed all it has to say at its start."""
+    wait_for(lambda: server.output().count("Ctrl-C stops") == times, server.output)
 
 
 def printed(output: str, name: str, *, last: bool = False) -> str:

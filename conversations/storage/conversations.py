@@ -12,7 +12,6 @@ from conversations.models import Conversation, Member
 from conversations.policy import Kind
 from imcore.models import Application
 
-
 TRIES = 10
 
 

@@ -41,6 +41,14 @@ _OWN_SQLITE = """
 UPDATE conversations_member SET own_since_read = own_since_read + %s WHERE conversation_id = %s AND client_id = %s
 """
 
+_MENTION_POSTGRESQL = """
+UPDATE conversations_member m SET mentioned_seq = w.seq
+FROM unnest(%s::bigint[], %s::bigint[], %s::text[]) AS w (seq, conversation, client)
+WHERE m.conversation_id = w.conversation AND m.client_id = w.client
+"""
+
+_MENTION_SQLITE = "UPDATE conversations_member SET mentioned_seq = %s WHERE conversation_id = %s AND client_id = %s"
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -87,10 +95,13 @@ def advance(*, messages: Mapping[int, Mapping[str, int]], now_ms: int) -> dict[i
 
 
 def mention(*, seqs: Mapping[int, Mapping[str, int]]) -> None:
-    """Note the seq of the newest message that mentions a client: conversation → client → seq."""
-    for conversation, clients in seqs.items():
-        for client_id, seq in clients.items():
-            Member.objects.filter(conversation_id=conversation, client_id=client_id).update(mentioned_seq=seq)
+    """Note the seq of the newest message that mentions a member: conversation → client → seq."""
+    rows = [(seq, conversation, client) for conversation, clients in seqs.items() for client, seq in clients.items()]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_MENTION_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            cursor.executemany(_MENTION_SQLITE, rows)
 
 
 def mention_all(*, seqs: Mapping[int, int]) -> None:

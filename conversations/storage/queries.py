@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import connection
 from django.db.models import TextField
 from django.db.models.functions import Cast
 
 from conversations.models import Conversation, Member
 from conversations.policy import Kind
-from conversations.storage.where import Where, compile_where, distance_order, prepare_connection, time_limit
+from conversations.storage.where import Where, compile_where, distance_order, time_limit
 from imcore.errors import ConversationQueryFailed
 
 _COLUMNS = {
@@ -95,9 +95,7 @@ def query(
     order, values = _order(where, sort)
     parameters += [*values, limit, skip]
     statement = _SELECT.format(condition=condition, order=order)
-    own = connections[DEFAULT_DB_ALIAS]
-    with transaction.atomic(), time_limit(own, settings.QUERY_SECONDS), own.cursor() as cursor:
-        prepare_connection(own)
+    with time_limit(connection, settings.QUERY_SECONDS), connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         rows = cursor.fetchall()
     return _found(rows, with_members)

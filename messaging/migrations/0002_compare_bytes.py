@@ -22,6 +22,14 @@ def compare_bytes(apps: Any, schema_editor: Any) -> None:
         return
     for table, column, length in COLUMNS:
         schema_editor.execute(f'ALTER TABLE {table} ALTER COLUMN {column} TYPE varchar({length}) COLLATE "C"')
+    # Django adds an index for LIKE beside a primary key of text. Compared by bytes, the key itself serves that.
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            r"SELECT indexname FROM pg_indexes WHERE tablename = 'messaging_message' AND indexname ~ '_like$'"
+        )
+        superfluous = [name for (name,) in cursor.fetchall()]
+    for name in superfluous:
+        schema_editor.execute(f'DROP INDEX "{name}"')
 
 
 class Migration(migrations.Migration):

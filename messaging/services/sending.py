@@ -70,7 +70,7 @@ async def send(
         now_ms=now_ms,
         max_age_seconds=TRANSIENT_MAX_AGE_SECONDS if is_transient else float("inf"),
     )
-    _check_size(settings, body, push_data)
+    _check_size(settings, body, push_data, mentions)
     conversation = await _check_sender(conversation, sender, now_ms)
     if is_transient:
         sent = _pass_on(conversation, sender, body, mentions)
@@ -87,8 +87,10 @@ class _Sent:
     event: MessageSent | None
 
 
-def _check_size(settings: MessagingSettings, body: Body, push_data: str) -> None:
-    size = len(push_data.encode()) + len(body.binary if body.binary is not None else (body.text or "").encode())
+def _check_size(settings: MessagingSettings, body: Body, push_data: str, mentions: Mentions) -> None:
+    """Count what the sender wrote. Mentions are in it, since they are kept and cost a write each."""
+    text = (body.text or "", push_data, *mentions.client_ids)
+    size = len(body.binary or b"") + sum(len(part.encode()) for part in text)
     if size > settings.message_max_bytes:
         raise MessageTooLong(f"The message has {size} bytes, {settings.message_max_bytes} are allowed.")
 

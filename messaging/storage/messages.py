@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 
 from conversations.policy import Kind, may_send
 from conversations.storage import positions
 from conversations.storage.positions import Roster
 
-# Each try can only fail if the members changed again in the moment since the last one.
+# Each try after the second can only fail if something changed in the moment since the last one.
 TRIES = 10
 
 _COLUMNS = """
@@ -29,15 +29,19 @@ SELECT i, a, c, s, t, f, x, d, b, y, m::jsonb, e, r, k FROM unnest(
   %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bytea[],
   %s::boolean[], %s::integer[], %s::text[], %s::boolean[], %s::boolean[], %s::text[]
 ) AS u (i, a, c, s, t, f, x, d, b, y, m, e, r, k)
+ON CONFLICT DO NOTHING
 """  # noqa: S608 - a constant
 
-_INSERT_SQLITE = f"INSERT INTO messaging_message ({_COLUMNS}) VALUES ({', '.join(['%s'] * 14)})"  # noqa: S608
+_INSERT_SQLITE = f"INSERT INTO messaging_message ({_COLUMNS}) VALUES ({', '.join(['%s'] * 14)}) ON CONFLICT DO NOTHING"  # noqa: S608
 
+# LATERAL with LIMIT: else the planner prefers to read a whole table of some ten thousand messages.
 _KNOWN_POSTGRESQL = """
-SELECT m.conversation_id, m.sender, m.deduplication_token, m.message_id, m.timestamp_ms, m.seq
+SELECT w.conversation, w.sender, w.token, m.message_id, m.timestamp_ms, m.seq
 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS w (conversation, sender, token)
-JOIN messaging_message m
-  ON m.conversation_id = w.conversation AND m.sender = w.sender AND m.deduplication_token = w.token
+CROSS JOIN LATERAL (
+  SELECT message_id, timestamp_ms, seq FROM messaging_message
+  WHERE conversation_id = w.conversation AND sender = w.sender AND deduplication_token = w.token LIMIT 1
+) AS m
 """
 
 _KNOWN_SQLITE = """
@@ -95,6 +99,10 @@ class Refused:
     roster: Roster | None
 
 
+class _RepeatsError(Exception):
+    """Some of the batch is stored already."""
+
+
 class _MembersChangedError(Exception):
     def __init__(self, conversations: list[int]) -> None:
         self.conversations = conversations
@@ -104,12 +112,14 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
     """Store a batch in one transaction and return, in its order, where each message is.
 
     A draft whose sender, conversation and deduplication token are those of a stored message, or of an earlier draft,
-    is not stored again but answered with that one. When members have changed since a sender was checked, the check is
-    repeated against the members the transaction sees; a refused draft leaves no gap in the sequence.
+    is not stored again but answered with that one. Resends are rare, so they are not looked for at first: the unique
+    constraint finds them, and then the batch is taken back and stored without them. When members have changed since a
+    sender was checked, the check is repeated against the members the transaction sees; a refused draft leaves no gap
+    in the sequence.
     """
     rosters: dict[int, Roster] = {}
     missing: set[int] = set()
-    known_before = 0
+    has_repeats = False
     for _ in range(TRIES):
         outcomes = {
             draft.message_id: Refused(rosters.get(draft.conversation))
@@ -119,23 +129,19 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
         accepted = [_checked(draft, rosters) for draft in drafts if draft.message_id not in outcomes]
         try:
             with transaction.atomic():
-                stored = _store(accepted, now_ms)
+                stored = _store(accepted, now_ms, has_repeats)
+        except _RepeatsError:
+            has_repeats = True
+            continue
         except _MembersChangedError as changed:
             rosters |= positions.rosters(conversations=changed.conversations)
             missing |= set(changed.conversations) - set(rosters)
-            continue
-        except IntegrityError:
-            # Another server may have stored some of the tokens after this one looked for them; then they are known now.
-            known_by_now = len(_known(accepted))
-            if known_by_now <= known_before:
-                raise
-            known_before = known_by_now
             continue
         return [
             outcomes.get(draft.message_id) or _with_roster(stored[draft.message_id], rosters.get(draft.conversation))
             for draft in drafts
         ]
-    raise RuntimeError("The members of a conversation change faster than messages can be stored.")
+    raise RuntimeError("A batch could not be stored: what it was checked against kept changing.")
 
 
 def _is_refused(draft: Draft, roster: Roster | None) -> bool:
@@ -151,8 +157,8 @@ def _with_roster(stored: Stored, roster: Roster | None) -> Stored:
     return stored if roster is None else replace(stored, roster=roster)
 
 
-def _store(drafts: Sequence[Draft], now_ms: int) -> dict[str, Stored]:
-    known = _known(drafts)
+def _store(drafts: Sequence[Draft], now_ms: int, has_repeats: bool) -> dict[str, Stored]:
+    known = _known(drafts) if has_repeats else {}
     new: list[Draft] = []
     first_by_token: dict[_Token, str] = {}
     for draft in drafts:
@@ -243,6 +249,8 @@ def _write(rows: list[tuple[Any, ...]]) -> None:
             cursor.execute(_INSERT_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
         else:
             cursor.executemany(_INSERT_SQLITE, rows)
+        if cursor.rowcount < len(rows):
+            raise _RepeatsError
 
 
 def _note_mentions(drafts: Sequence[Draft], stored: Mapping[str, Stored]) -> None:

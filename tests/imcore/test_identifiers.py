@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from imcore import identifiers
 from imcore.identifiers import RisingClock
 
+# Hypothesis takes the jitter that a database pool's own thread draws meanwhile for ours.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 INSTANTS = st.integers(min_value=0, max_value=2**47)
 
 

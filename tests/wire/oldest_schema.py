@@ -78,7 +78,7 @@ OldestCommand = _oldest()
 
 def assert_understood(raw: bytes) -> None:
     """Assert that the oldest client parses a frame, lacks nothing in it, and reads in it what the newest reads."""
-    read = OldestCommand.FromString(raw)
+    read: Any = OldestCommand.FromString(raw)
     missing = read.FindInitializationErrors()
     assert not missing, f"required fields are missing: {missing}"
     _assert_same(read, GenericCommand.FromString(raw))

@@ -12,6 +12,9 @@ from imcore.delivery import ordering
 from imcore.delivery.encoding import Delivery
 from imcore.delivery.ordering import FORGET_SECONDS, HOLD_SECONDS, Sequencer
 
+# Hypothesis takes the jitter that a database pool's own thread draws meanwhile for ours.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 
 class FrozenLoop:
     """Time that passes when a test says so; stands for the loop and for the `time` module."""
@@ -29,7 +32,12 @@ class FrozenLoop:
         """Call back when the time has come."""
         timer = (self.now + delay, next(self._order), callback, args)
         self._timers.append(timer)
-        return SimpleNamespace(cancel=lambda: timer in self._timers and self._timers.remove(timer))
+
+        def cancel() -> None:
+            if timer in self._timers:
+                self._timers.remove(timer)
+
+        return SimpleNamespace(cancel=cancel)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +32,9 @@ from tests.conftest import SignIn
 from tests.imclient import Closed, InProcess, sign_in
 from tests.imcore.gateway.support import Connect
 from tests.messaging.support import started
+
+# Hypothesis takes the jitter that a database pool's own thread draws meanwhile for ours.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 
 CONVERSATION_ID = "feedfeedfeedfeedfeedfeed"
 TEXT = (
@@ -58,8 +61,9 @@ SERVED = [
 
 def values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     """Make values of a field, repeated or not."""
-    if field.message_type is not None:
-        one: st.SearchStrategy[Any] = st.deferred(lambda: fields_of(field.message_type))
+    message = field.message_type
+    if message is not None:
+        one: st.SearchStrategy[Any] = st.deferred(lambda: fields_of(message))
     elif field.enum_type is not None:
         one = st.sampled_from([value.number for value in field.enum_type.values])
     else:
@@ -67,7 +71,7 @@ def values(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     return st.lists(one, max_size=3) if field.is_repeated else one
 
 
-def fields_of(message: Descriptor) -> st.SearchStrategy[dict[str, Any]]:
+def fields_of(message: Any) -> st.SearchStrategy[dict[str, Any]]:
     """Make the fields of a message, any of them or none."""
     return st.fixed_dictionaries({}, optional={field.name: values(field) for field in message.fields})
 
@@ -107,11 +111,11 @@ PLAUSIBLE = [
 @st.composite
 def commands(draw: st.DrawFn) -> GenericCommand:
     """Make a command: one that makes sense with some fields made up, or one that is made up altogether."""
-    fields = draw(ENVELOPES)
+    fields: dict[str, Any] = draw(ENVELOPES)
     if draw(st.booleans()):
         command = GenericCommand()
         command.CopyFrom(draw(st.sampled_from(PLAUSIBLE)))
-        own = GenericCommand.DESCRIPTOR.fields_by_name[f"{CommandType.Name(command.cmd)}Message"]
+        own: Any = GenericCommand.DESCRIPTOR.fields_by_name[f"{CommandType.Name(command.cmd)}Message"]
         odd = draw(st.lists(st.sampled_from(list(own.message_type.fields)), max_size=2))
         fields[own.name] = {field.name: draw(values(field)) for field in odd}
         command.MergeFrom(GenericCommand(**fields))
@@ -122,7 +126,8 @@ def commands(draw: st.DrawFn) -> GenericCommand:
         fields[body.name] = draw(fields_of(body.message_type))
     if op is not None:
         fields["op"] = op
-    return GenericCommand(cmd=cmd, **fields)
+    fields["cmd"] = cmd
+    return GenericCommand(**fields)
 
 
 @st.composite
