@@ -60,6 +60,7 @@ class Batcher(Generic[Item, Result]):
     async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._run([item for item, _ in batch])
+            answered = list(zip(batch, results, strict=True))
         except Exception as error:
             if len(batch) == 1 or isinstance(error, ImError):
                 for _, answer in batch:
@@ -71,7 +72,7 @@ class Batcher(Generic[Item, Result]):
             for single in batch:
                 await self._run_batch([single])
             return
-        for (_, answer), result in zip(batch, results, strict=True):
+        for (_, answer), result in answered:
             # A caller that stopped waiting has cancelled its future.
             if not answer.done():
                 answer.set_result(result)

@@ -46,7 +46,7 @@ def make_config(host: str, port: int) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server; it stops listening, asks clients to go to other nodes if there may be any, and then closes.
+    """uvicorn's server; if there may be other nodes, it asks its clients to go there before it stops.
 
     SIGUSR1 asks clients to go elsewhere without stopping. `announce` is called once the server listens.
     """
@@ -68,15 +68,13 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Drain, then stop as uvicorn does."""
-        for server in self.servers:
-            server.close()
         if redis.is_configured():
             is_interrupted = signal.SIGINT in self._captured_signals
             await lifecycle.drain(INTERRUPTED_DRAIN_SECONDS if is_interrupted else None)
-        else:
-            # There is nobody else to go to. JavaScript 5 would ask the router at once, and a router that does not
-            # answer ends a Node.js app: the SDK does not handle that rejection.
-            lifecycle.close_everyone()
+        for server in self.servers:
+            server.close()
+        # Alone, there is nobody else to go to: clients come back by themselves.
+        lifecycle.close_everyone()
         await super().shutdown(sockets)
         # uvicorn would raise the signal again and end the process by it; a clean stop is a success.
         self._captured_signals.clear()

@@ -90,7 +90,7 @@ def signed_in(application: Application, connect: Callable[..., Awaitable[InProce
 
 @pytest.fixture
 def obey_settings(application: Application) -> Callable[..., Awaitable[None]]:
-    """Change settings of the test's application and make this process obey at once: `await obey_settings(Model, x=1)`."""
+    """Change settings of the test's application, and make this process obey at once."""
 
     async def change(model: Any, **values: Any) -> None:
         await in_database(lambda: model.objects.update_or_create(application=application, defaults=values))

@@ -30,7 +30,7 @@ class GatewayConsumer(AsyncConsumer):
         await lifecycle.ensure_started()
         await receive()  # websocket.connect
         subprotocol, echoed = codec.choose_subprotocol(list(scope["subprotocols"]), scope["query_string"])
-        if subprotocol is None:
+        if subprotocol is None or lifecycle.is_draining():
             await send({"type": "websocket.close", "code": 1002, "reason": ""})  # before accept: HTTP 403
             return
         await send({"type": "websocket.accept", "subprotocol": echoed, "headers": []})

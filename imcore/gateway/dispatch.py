@@ -128,9 +128,14 @@ def _client_id(command: GenericCommand) -> str:
 
 def _refuse(connection: Connection, command: GenericCommand, error: ImError) -> None:
     """Answer a command that did not get as far as a lane, and end the connection where the error says so."""
+    registration = registry.find(command.cmd, command.op if command.HasField("op") else None)
+    reply = None
     if command.HasField("i") and command.cmd not in NEVER_ANSWERED:
         reply = registry.failed_with_error(command, error)
         reply.i = command.i
+    elif registration is not None and registration.answers_without_serial:
+        reply = registration.failure(command, error)
+    if reply is not None:
         reply.service = IM_SERVICE
         if command.HasField("peerId"):
             reply.peerId = command.peerId

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
 
-_background = SimpleNamespace(is_running=False, watch=None)
+_background = SimpleNamespace(is_running=False, is_draining=False, watch=None)
 
 
 async def ensure_started() -> None:
@@ -48,16 +48,29 @@ def ask_everyone_to_leave() -> None:
 
 
 async def drain(seconds: float | None = None) -> None:
-    """Empty this process: `goaway` to all, time to leave, then 1001 for who is left. Nothing acknowledged is lost."""
+    """Empty this process: `goaway` to all, time to leave, then 1001 for who is left. Nothing acknowledged is lost.
+
+    Meanwhile no WebSocket is accepted, but HTTP must go on: JavaScript 5 asks the router before it leaves, and one
+    that does not answer ends a Node.js app (the SDK does not handle that rejection).
+    """
     if not connections:
         return
     limit = settings.DRAIN_SECONDS if seconds is None else seconds
     logger.info("Asking %d connections to leave", len(connections))
-    ask_everyone_to_leave()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limit):
-            await connections.emptied()
-    close_everyone()
+    _background.is_draining = True
+    try:
+        ask_everyone_to_leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await connections.emptied()
+        close_everyone()
+    finally:
+        _background.is_draining = False
+
+
+def is_draining() -> bool:
+    """Say whether clients are being asked to leave, so that none may come."""
+    return bool(_background.is_draining)
 
 
 def close_everyone() -> None:

@@ -92,8 +92,8 @@ async def open_session(
 def issue_token(*, application: ApplicationSnapshot, device: int, generation: int, now: datetime) -> SessionToken:
     """Make a session token for a device. Earlier ones stay valid until they expire."""
     ttl_seconds = application.of(MessagingSettings).session_token_seconds
-    expires = int(now.timestamp()) + ttl_seconds
-    return SessionToken(_signer(application).sign_object([device, generation, expires]), ttl_seconds)
+    expires_ms = int((now.timestamp() + ttl_seconds) * 1000)
+    return SessionToken(_signer(application).sign_object([device, generation, expires_ms]), ttl_seconds)
 
 
 async def close(*, device: int) -> None:
@@ -115,10 +115,10 @@ def _signer(application: ApplicationSnapshot) -> signing.Signer:
 
 def _read(application: ApplicationSnapshot, token: str, now: datetime) -> tuple[int, int]:
     try:
-        device, generation, expires = _signer(application).unsign_object(token)
+        device, generation, expires_ms = _signer(application).unsign_object(token)
     except (signing.BadSignature, ValueError, TypeError) as error:
         raise SessionTokenExpired from error
-    if datetime.fromtimestamp(expires, UTC) <= now:
+    if datetime.fromtimestamp(expires_ms / 1000, UTC) <= now:
         raise SessionTokenExpired
     return device, generation
 

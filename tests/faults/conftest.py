@@ -28,7 +28,7 @@ def services() -> Iterator[Services]:
 @pytest.fixture(scope="module")
 def nodes(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoNodes]:
     """Two nodes, started once for a module."""
-    environment = {**CREDENTIALS, **services.environment, "IMCORE_DRAIN_SECONDS": "1"}
+    environment = {**CREDENTIALS, **services.environment, "IMCORE_DRAIN_SECONDS": "4"}
     folder = tmp_path_factory.mktemp("nodes")
     first, second = (Server(folder / name, environment=environment) for name in ("first", "second"))
     try:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+import websockets
 from redis import Redis
 
 from imcore.delivery.presence import HEARTBEAT_SECONDS, LEASE_SECONDS
@@ -165,6 +166,30 @@ async def test_one_person_on_both_nodes_sees_what_he_sends(two_nodes: TwoNodes, 
     await phone.nothing_more()
     await laptop.nothing_more()
     await away.nothing_more()
+
+
+async def test_a_node_that_stops_sends_its_clients_elsewhere_and_answers_the_router_meanwhile(
+    two_nodes: TwoNodes, clients: Clients
+) -> None:
+    """Checklist 6. JavaScript 5 asks the router before it leaves, and dies of one that does not answer."""
+    stays, leaves = await clients.on(two_nodes.second, own("stays")), await clients.on(two_nodes.second, own("leaves"))
+    friend = await clients.on(two_nodes.first, own("friend"))
+    conversation = await start(friend, [leaves.client_id])
+
+    stopping = asyncio.create_task(asyncio.to_thread(two_nodes.second.stop))
+    while (frame := await leaves.wire.receive(60)).cmd != CommandType.goaway:
+        assert frame.cmd == CommandType.conv
+    route = await asyncio.to_thread(get, f"{two_nodes.second.url}/v1/route?appId={two_nodes.second.app_id}")
+    with pytest.raises(websockets.InvalidStatus):
+        await clients.on(two_nodes.second, own("newcomer"))
+    await leaves.wire.close()
+    moved = await clients.on(two_nodes.first, leaves.client_id)
+    await send(friend, conversation, "welcome")
+
+    assert route.status == 200
+    await _hears(moved, "welcome")
+    assert await stays.wire.closed(60) == 1001
+    assert await stopping == 0
 
 
 async def test_the_clients_of_a_killed_node_are_soon_offline(two_nodes: TwoNodes, clients: Clients) -> None:

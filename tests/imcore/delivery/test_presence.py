@@ -1,5 +1,7 @@
 """Who is here, and who gets what."""
 
+import asyncio
+
 import pytest
 
 from imcore import redis
@@ -151,8 +153,9 @@ async def test_nodes_find_each_others_clients_and_forget_a_dead_node() -> None:
     tom = Session("tom")
     await there.attach(APPLICATION, tom)
     await dead.attach(APPLICATION, Session("tom"))
-    while not await redis.client().exists(redis.node_key(there.node)):
-        pass
+    async with asyncio.timeout(5):
+        while not await redis.client().exists(redis.node_key(there.node)):
+            pass
 
     found = await here.nodes_of(APPLICATION, ["tom", "nobody"])
     left = await redis.client().smembers(redis.online_key(APPLICATION, "tom"))
