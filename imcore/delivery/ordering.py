@@ -10,14 +10,13 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from cachetools import LRUCache
-
 from imcore import metrics
 from imcore.delivery.encoding import Delivery
 
 HOLD_SECONDS = 0.1
 # After this silence a gap says nothing: this node may have had no member on line meanwhile.
 FORGET_SECONDS = 5.0
+STREAMS_MAX = 50_000  # remembered; of a forgotten one, whatever comes next is next
 HELD_MAX = 1000  # per stream; at more, the gap is given up
 
 
@@ -36,8 +35,8 @@ class Sequencer:
 
     def __init__(self, deliver: Callable[[Delivery, object], None]) -> None:
         self._deliver = deliver
-        # stream → (last position passed on, when)
-        self._last: LRUCache[str, tuple[int, float]] = LRUCache(maxsize=50_000)
+        # stream → (last position passed on, when); the one that was silent longest comes first
+        self._last: dict[str, tuple[int, float]] = {}
         self._gaps: dict[str, _Gap] = {}
 
     def submit(self, delivery: Delivery, skip: object = None) -> None:
@@ -66,8 +65,10 @@ class Sequencer:
         return asyncio.get_running_loop().call_later(HOLD_SECONDS, self._give_up, stream)
 
     def _pass(self, stream: str, position: int, delivery: Delivery, skip: object) -> None:
-        last, _ = self._last.get(stream, (0, 0.0))
+        last, _ = self._last.pop(stream, (0, 0.0))
         self._last[stream] = (max(position, last), time.monotonic())
+        if len(self._last) > STREAMS_MAX:
+            del self._last[next(iter(self._last))]
         self._deliver(delivery, skip)
 
     def _release(self, stream: str, gap: _Gap) -> None:

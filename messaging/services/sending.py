@@ -44,6 +44,9 @@ class Acknowledgement:
     timestamp_ms: int
 
 
+_Sent = tuple[Acknowledgement, MessageSent | None]
+
+
 async def send(
     *,
     application: int,
@@ -76,21 +79,17 @@ async def send(
         sent = _pass_on(conversation, sender, body, mentions)
     else:
         sent = await _store(conversation, sender, body, mentions, wants_receipt, deduplication_token)
-    if sent.event is not None:
-        router.publish(application, sent.event, skip=session)
-    return sent.acknowledgement
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    acknowledgement: Acknowledgement
-    event: MessageSent | None
+    acknowledgement, event = sent
+    if event is not None:
+        router.publish(application, event, skip=session)
+    return acknowledgement
 
 
 def _check_size(settings: MessagingSettings, body: Body, push_data: str, mentions: Mentions) -> None:
     """Count what the sender wrote. Mentions are in it, since they are kept and cost a write each."""
-    text = (body.text or "", push_data, *mentions.client_ids)
-    size = len(body.binary or b"") + sum(len(part.encode()) for part in text)
+    size = len(body.binary if body.text is None and body.binary is not None else (body.text or "").encode())
+    if push_data or mentions.client_ids:
+        size += sum(len(part.encode()) for part in (push_data, *mentions.client_ids))
     if size > settings.message_max_bytes:
         raise MessageTooLong(f"The message has {size} bytes, {settings.message_max_bytes} are allowed.")
 
@@ -128,7 +127,7 @@ def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: 
         wants_receipt=False,
         to=conversation.members,
     )
-    return _Sent(Acknowledgement(message_id, at_ms), event)
+    return Acknowledgement(message_id, at_ms), event
 
 
 async def _store(
@@ -167,7 +166,7 @@ async def _store(
         conversation = directory.with_members(conversation, outcome.roster.members, outcome.roster.members_version)
     acknowledgement = Acknowledgement(outcome.message_id, outcome.timestamp_ms)
     if outcome.is_repeat:
-        return _Sent(acknowledgement, None)
+        return acknowledgement, None
     event = MessageSent(
         conversation=conversation.pk,
         conversation_id=conversation.object_id,
@@ -181,7 +180,7 @@ async def _store(
         wants_receipt=wants_receipt,
         to=conversation.members,
     )
-    return _Sent(acknowledgement, event)
+    return acknowledgement, event
 
 
 def _token(text: str) -> str | None:
