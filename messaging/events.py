@@ -1,20 +1,19 @@
 """Facts about messages, as services report them. `notices.py` says who hears of them, and how."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from conversations.policy import Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """What a message says: a text or bytes, exactly one of them."""
 
     text: str | None
     binary: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Mentions:
+class Mentions(NamedTuple):
     """Whom a message addresses with an @."""
 
     client_ids: tuple[str, ...] = ()

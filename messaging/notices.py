@@ -8,6 +8,8 @@ from imcore.delivery.encoding import Notice, Order, encoder
 from imcore.protocol.message_pb2 import CommandType, DirectCommand, GenericCommand
 from messaging.events import MessageSent
 
+_DIRECT = CommandType.direct  # looking an enum's value up by name is slow
+
 
 def _place(event: MessageSent) -> Order | None:
     return None if event.seq is None else (f"messages/{event.conversation}", event.seq)
@@ -36,6 +38,6 @@ def direct(event: MessageSent) -> Iterator[Notice]:
         body.transient = True
     yield Notice(
         to=event.to,
-        command=GenericCommand(cmd=CommandType.direct, directMessage=body),
+        command=GenericCommand(cmd=_DIRECT, directMessage=body),
         needs=TEMPORARY_CONVERSATIONS if event.kind == Kind.TEMPORARY else 0,
     )

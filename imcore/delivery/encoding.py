@@ -6,8 +6,7 @@ sessions get it.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from imcore.protocol.message_pb2 import GenericCommand
 
@@ -19,8 +18,7 @@ IM_SERVICE = 2
 Order = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """One frame for some clients: all sessions of `to` whose capabilities include `needs` (bits of configBitmap)."""
 
     to: Iterable[str]
@@ -28,8 +26,7 @@ class Notice:
     needs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A notice ready to go: its body is serialized and lacks only address and server time."""
 
     to: list[str]
@@ -37,8 +34,7 @@ class Frame:
     needs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """All frames of one event, which go out together, and its place in the order of its stream, if it has one."""
 
     application: int

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 PUSH_SERVICE = 0
 LIVE_QUERY_SERVICE = 1
-_ECHO, _SESSION = CommandType.echo, CommandType.session
+_ECHO, _SESSION, _OPEN = CommandType.echo, CommandType.session, OpType.open
 _LOGIN_COMMANDS = frozenset({CommandType.login, CommandType.logout})
 # Java puts an `i` into `read` and takes any answer for that of another request (realtime-protocol 8.1, P3).
 NEVER_ANSWERED = frozenset({CommandType.ack, CommandType.read, CommandType.rcp})
@@ -109,7 +109,7 @@ def _lane(connection: Connection, command: GenericCommand) -> Lane | None:
     """Return the lane that serves a command, or None for push and LiveQuery log-ins, which have no session."""
     if command.cmd in _LOGIN_COMMANDS and command.HasField("cmd"):
         return None
-    if command.cmd == _SESSION and command.op == OpType.open and command.HasField("op"):
+    if command.cmd == _SESSION and command.op == _OPEN and command.HasField("op"):
         return connection.lane_for_open(_client_id(command))
     lane = connection.lane_of(command)
     if lane is None:

@@ -9,6 +9,8 @@ from messaging.events import Body, Mentions
 from messaging.models import MessagingSettings
 from messaging.services import sending
 
+_ACK = CommandType.ack  # looking an enum's value up by name is slow
+
 
 def failed_ack(request: GenericCommand, error: ImError) -> GenericCommand:
     """Tell that a send failed: an ack with `code`, and with an id and a time, which Swift expects (P47)."""
@@ -39,7 +41,7 @@ async def direct(context: Context, request: GenericCommand) -> GenericCommand:
         deduplication_token=message.dt,
         now_ms=identifiers.now_ms(),
     )
-    return GenericCommand(cmd=CommandType.ack, ackMessage=AckCommand(uid=sent.message_id, t=sent.timestamp_ms))
+    return GenericCommand(cmd=_ACK, ackMessage=AckCommand(uid=sent.message_id, t=sent.timestamp_ms))
 
 
 def _check_supported(message: DirectCommand) -> None:

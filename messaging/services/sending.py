@@ -7,7 +7,7 @@ The acknowledgement is returned after the commit and never waits for delivery.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.conf import settings as operator
 
@@ -36,8 +36,7 @@ from messaging.storage.messages import Draft, Refused, Stored
 TRANSIENT_MAX_AGE_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
+class Acknowledgement(NamedTuple):
     """What the sender is told: the message's id, and the server time that is its timestamp."""
 
     message_id: str
