@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,19 @@ def server(tmp_path: Path) -> Iterator[Server]:
             running.kill()
 
 
+@pytest.fixture
+def new_server(tmp_path: Path) -> Iterator[Start]:
+    """Servers that the test starts itself: `new_server(environment=…)`. They are ended after it, whatever happens."""
+    with ExitStack() as running:
+
+        def make(name: str = "server", **options: Any) -> Server:
+            server = Server(tmp_path / name, **options)
+            running.callback(server.kill)
+            return server
+
+        yield make
+
+
 @pytest.fixture(scope="module")
 def services() -> Iterator[Services]:
     """PostgreSQL and Redis of our own, to take away."""
@@ -152,8 +166,8 @@ def test_the_environment_fixes_all_credentials(make_run: Start) -> None:
     interrupted(server)
 
 
-def test_new_credentials_in_the_environment_replace_the_old_ones(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_new_credentials_in_the_environment_replace_the_old_ones(new_server: Start) -> None:
+    server = new_server()
     server.start()
     assert server.stop() == 0
 
@@ -168,8 +182,8 @@ def test_new_credentials_in_the_environment_replace_the_old_ones(tmp_path: Path)
     assert server.stop() == 0
 
 
-def test_an_app_id_that_is_too_short_is_refused_with_the_reason(tmp_path: Path) -> None:
-    server = Server(tmp_path, environment={"IMCORE_APP_ID": "short"})
+def test_an_app_id_that_is_too_short_is_refused_with_the_reason(new_server: Start) -> None:
+    server = new_server(environment={"IMCORE_APP_ID": "short"})
 
     server.launch()
 
@@ -178,11 +192,11 @@ def test_an_app_id_that_is_too_short_is_refused_with_the_reason(tmp_path: Path) 
     assert "Traceback" not in server.output()
 
 
-def test_a_port_in_use_is_told_and_not_served(tmp_path: Path) -> None:
+def test_a_port_in_use_is_told_and_not_served(new_server: Start) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        server = Server(tmp_path, port=other.getsockname()[1])
+        server = new_server(port=other.getsockname()[1])
 
         server.launch()
         status = server.wait()
@@ -194,9 +208,9 @@ def test_a_port_in_use_is_told_and_not_served(tmp_path: Path) -> None:
     assert "Traceback" not in server.output()
 
 
-def test_a_database_that_is_away_at_the_start_is_told(tmp_path: Path) -> None:
+def test_a_database_that_is_away_at_the_start_is_told(new_server: Start) -> None:
     nobody = f"postgresql://imcore:secret@127.0.0.1:{free_port()}/imcore"
-    server = Server(tmp_path, environment={"DATABASE_URL": nobody, "IMCORE_DATABASE_WAIT_SECONDS": "1"})
+    server = new_server(environment={"DATABASE_URL": nobody, "IMCORE_DATABASE_WAIT_SECONDS": "1"})
 
     server.launch()
 
@@ -221,8 +235,8 @@ def test_ctrl_c_ends_the_process_with_success_whoever_is_connected(server: Serve
     server.assert_untroubled()
 
 
-def test_ctrl_c_while_starting_leaves_no_traceback(tmp_path: Path) -> None:
-    server = Server(tmp_path)
+def test_ctrl_c_while_starting_leaves_no_traceback(new_server: Start) -> None:
+    server = new_server()
     server.launch()
     wait_for(lambda: "Preparing" in server.output(), server.output)
 
@@ -260,8 +274,8 @@ def test_the_printed_example_runs_as_it_is(server: Server, tmp_path: Path) -> No
     assert "Tom and Jerry have chatted." in done.stdout
 
 
-def test_quiet_prints_no_secret(tmp_path: Path) -> None:
-    server = Server(tmp_path, command=[sys.executable, "manage.py", "serve", "--quiet"])
+def test_quiet_prints_no_secret(new_server: Start) -> None:
+    server = new_server(command=[sys.executable, "manage.py", "serve", "--quiet"])
     server.start()
 
     assert server.stop() == 0
@@ -317,8 +331,8 @@ def test_health_and_readiness(server: Server) -> None:
     assert ready.json()["redis"] == ("ok" if "REDIS_URL" in server.environment else "not configured")
 
 
-def test_a_server_without_its_services_is_alive_but_not_ready(services: Services, tmp_path: Path) -> None:
-    server = Server(tmp_path, environment={**CREDENTIALS, **services.environment})
+def test_a_server_without_its_services_is_alive_but_not_ready(services: Services, new_server: Start) -> None:
+    server = new_server(environment={**CREDENTIALS, **services.environment})
     try:
         server.start()
 
@@ -340,17 +354,15 @@ def test_a_server_without_its_services_is_alive_but_not_ready(services: Services
         assert alive.status == 200
         assert server.stop() == 0
     finally:
-        server.kill()
         services.postgres.start()
         services.redis.start()
 
 
-def test_several_servers_start_at_once_on_one_empty_database(services: Services, tmp_path: Path) -> None:
-    with fresh_database(services.postgres.url) as database, ExitStack() as running:
+def test_several_servers_start_at_once_on_one_empty_database(services: Services, new_server: Start) -> None:
+    with fresh_database(services.postgres.url) as database:
         environment = {"DATABASE_URL": database, "REDIS_URL": services.redis.url}
-        servers = [Server(tmp_path / str(number), environment=environment) for number in range(3)]
+        servers = [new_server(str(number), environment=environment) for number in range(3)]
         for server in servers:
-            running.callback(server.kill)
             server.launch()
         for server in servers:
             server.wait_until_ready()
@@ -368,26 +380,23 @@ def test_several_servers_start_at_once_on_one_empty_database(services: Services,
             server.assert_untroubled()
 
 
-def test_daphne_serves_the_same_application(server: Server, tmp_path: Path) -> None:
+def test_daphne_serves_the_same_application(server: Server, new_server: Start) -> None:
     """The gateway needs nothing of uvicorn; this one has the data of the server that was prepared before."""
-    daphne = Server(
-        tmp_path / "daphne",
+    daphne = new_server(
+        "daphne",
         environment={**server.environment},
         command=[sys.executable, "-m", "daphne", "--bind", "127.0.0.1"],
     )
     daphne.environment["PORT"] = str(daphne.port)
     daphne.command += ["--port", str(daphne.port), "imcore.asgi:application"]
-    try:
-        daphne.start()
+    daphne.start()
 
-        assert get(f"{daphne.url}/healthz").status == 200
-        assert get(f"{daphne.url}/v1/route?appId={server.app_id}").json()["server"] == daphne.ws_url
-        asyncio.run(_chat(daphne, server.app_id))
-        assert asyncio.run(_history(server, server.app_id)) == ["Hello, Jerry!", "Hi, Tom!"]
-        daphne.stop()
-        assert "Traceback" not in daphne.output(), daphne.output()
-    finally:
-        daphne.kill()
+    assert get(f"{daphne.url}/healthz").status == 200
+    assert get(f"{daphne.url}/v1/route?appId={server.app_id}").json()["server"] == daphne.ws_url
+    asyncio.run(_chat(daphne, server.app_id))
+    assert asyncio.run(_history(server, server.app_id)) == ["Hello, Jerry!", "Hi, Tom!"]
+    daphne.stop()
+    assert "Traceback" not in daphne.output(), daphne.output()
 
 
 def wait_for_announcement(server: Server, *, times: int = 1) -> None:

@@ -6,21 +6,20 @@ The one door through which messaging's storage writes here, in its own transacti
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
 from django.db import connection
 
 from conversations.models import Conversation, Member
 
 _ADVANCE_POSTGRESQL = """
-WITH sent AS (SELECT * FROM json_to_recordset(%s::json) AS s (conversation bigint, client text, messages bigint)),
-wanted AS (SELECT conversation AS id, sum(messages)::bigint AS messages FROM sent GROUP BY conversation),
+WITH wanted AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS w (id, messages)),
 locked AS (
   -- Always in this order, so that two servers' batches cannot wait for each other.
   SELECT c.id FROM conversations_conversation c JOIN wanted USING (id) ORDER BY c.id FOR UPDATE OF c
 ),
 own AS (
   UPDATE conversations_member m SET own_since_read = m.own_since_read + o.messages
-  FROM sent o WHERE m.conversation_id = o.conversation AND m.client_id = o.client
+  FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) AS o (conversation, client, messages)
+  WHERE m.conversation_id = o.conversation AND m.client_id = o.client
     AND m.conversation_id IN (SELECT id FROM locked)
 )
 UPDATE conversations_conversation c
@@ -81,8 +80,10 @@ def advance(*, messages: Mapping[int, Mapping[str, int]], now_ms: int) -> dict[i
     ]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            sent = [{"conversation": pk, "client": client, "messages": count} for pk, client, count in own]
-            cursor.execute(_ADVANCE_POSTGRESQL, [orjson.dumps(sent).decode(), now_ms])
+            cursor.execute(
+                _ADVANCE_POSTGRESQL,
+                [list(counts), list(counts.values()), *(list(column) for column in zip(*own, strict=True)), now_ms],
+            )
             rows = cursor.fetchall()
         else:
             rows = []

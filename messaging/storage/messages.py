@@ -24,16 +24,13 @@ message_id, application_id, conversation_id, seq, timestamp_ms, sender, text, da
 mention_ids, mention_all, wants_receipt, deduplication_token
 """
 
-_RECORD = "iacstfxdbymewk"  # one letter per column, in the order above
-
-# One JSON text for the whole batch: arrays of values cost the client several times as much to write.
+# Each column as one JSON array: psycopg takes twice as long to write arrays of PostgreSQL's own, and PostgreSQL twice as
+# long to read JSON objects.
 _INSERT_POSTGRESQL = f"""
 INSERT INTO messaging_message ({_COLUMNS})
-SELECT i, a, c, s, t, f, x, decode(d, 'base64'), b, y, m, e, w, k
-FROM json_to_recordset(%s::json) AS r (
-  i text, a bigint, c bigint, s bigint, t bigint, f text, x text, d text, b boolean, y integer, m jsonb, e boolean,
-  w boolean, k text
-)
+SELECT i, a::bigint, c::bigint, s::bigint, t::bigint, f, x, decode(d, 'base64'), b::boolean, y::integer, m::jsonb,
+       e::boolean, w::boolean, k
+FROM ROWS FROM ({", ".join(["json_array_elements_text(%s::json)"] * 14)}) AS r (i, a, c, s, t, f, x, d, b, y, m, e, w, k)
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - a constant
 
@@ -253,8 +250,8 @@ def _row(draft: Draft, stored: Stored) -> tuple[Any, ...]:
 def _write(rows: list[tuple[Any, ...]]) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            records = [dict(zip(_RECORD, row, strict=True)) for row in rows]
-            cursor.execute(_INSERT_POSTGRESQL, [orjson.dumps(records, default=_base64).decode()])
+            columns = [orjson.dumps(column, default=_base64).decode() for column in zip(*rows, strict=True)]
+            cursor.execute(_INSERT_POSTGRESQL, columns)
         else:
             cursor.executemany(_INSERT_SQLITE, [(*row[:10], _json(row[10]), *row[11:]) for row in rows])
         if cursor.rowcount < len(rows):
