@@ -50,7 +50,7 @@ class Conversation(models.Model):
             models.UniqueConstraint(fields=["application", "kind", "unique_key"], name="conversation_unique_key"),
         ]
         indexes = [
-            models.Index(fields=["application", "last_message_ms"], name="conversation_last_message"),
+            # None on last_message_ms: every message moves it, and would then have to write all these indexes anew.
             models.Index(fields=["application", "updated_ms"], name="conversation_updated"),
             models.Index(
                 fields=["expires_ms"], name="conversation_expires", condition=models.Q(expires_ms__isnull=False)

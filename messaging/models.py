@@ -18,7 +18,10 @@ class Message(models.Model):
     """
 
     message_id = models.CharField("id", max_length=22, primary_key=True)
-    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    # Its sender's session has just been checked against this application; PostgreSQL need not, once per message.
+    application = models.ForeignKey(
+        "imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     conversation_id = models.BigIntegerField()
     seq = models.PositiveBigIntegerField()
     timestamp_ms = models.BigIntegerField()

@@ -24,13 +24,14 @@ message_id, application_id, conversation_id, seq, timestamp_ms, sender, text, da
 mention_ids, mention_all, wants_receipt, deduplication_token
 """
 
-# Each column as one JSON array: psycopg takes twice as long to write arrays of PostgreSQL's own, and PostgreSQL twice as
-# long to read JSON objects.
+# Each column as one JSON array: psycopg takes twice as long to write arrays of PostgreSQL's own, and PostgreSQL as
+# long again to read JSON objects.
 _INSERT_POSTGRESQL = f"""
 INSERT INTO messaging_message ({_COLUMNS})
 SELECT i, a::bigint, c::bigint, s::bigint, t::bigint, f, x, decode(d, 'base64'), b::boolean, y::integer, m::jsonb,
        e::boolean, w::boolean, k
-FROM ROWS FROM ({", ".join(["json_array_elements_text(%s::json)"] * 14)}) AS r (i, a, c, s, t, f, x, d, b, y, m, e, w, k)
+FROM ROWS FROM ({", ".join(["json_array_elements_text(%s::json)"] * 14)})
+  AS r (i, a, c, s, t, f, x, d, b, y, m, e, w, k)
 ON CONFLICT DO NOTHING
 """  # noqa: S608 - a constant
 
