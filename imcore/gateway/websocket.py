@@ -7,16 +7,23 @@ with 1011, and a client that does not read is only let go when its TCP connectio
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, apply_mask  # type: ignore[attr-defined]
 from websockets.protocol import State
 from websockets.server import ServerProtocol
+from websockets.streams import StreamReader
 
 from imcore.errors import FrameTooLong, ReadTimeout
 
 # The key in the ASGI scope's extensions under which the consumer finds `abort`.
 EXTENSION = "imcore.transport"
 
+# RFC 6455, 5.2: the first byte of an unfragmented binary frame, the bit that says a payload is masked, and the sizes
+# of a client's frame head with a length of one byte and of two.
 _FINAL_BINARY = 0x82
+_MASKED = 0x80
+_TWO_BYTE_LENGTH = 126
+_SHORT_HEAD, _LONG_HEAD = 6, 8
+_BEFORE_A_FRAME = StreamReader.at_eof.__code__
 
 
 class _Protocol(ServerProtocol):
@@ -39,7 +46,33 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer. Whatever they are, they prove that it lives."""
         self.heard_at = self.loop.time()
-        super().data_received(data)
+        payload = self._lone_frame(data)
+        if payload is None:
+            super().data_received(data)
+        else:
+            self.curr_msg_data_type = "bytes"
+            self.frames = [payload]
+            super().send_receive_event_to_app()
+
+    def _lone_frame(self, data: bytes) -> bytes | None:
+        """Return the payload if the data are exactly one whole, small binary message; None for the general way.
+
+        That is how clients send nearly everything. The parser must stand before a frame (waiting in `at_eof`), or the
+        data are the rest of something that began earlier.
+        """
+        size = len(data)
+        if size < _SHORT_HEAD or data[0] != _FINAL_BINARY or not self.handshake_complete or self.close_sent:
+            return None
+        length = data[1] ^ _MASKED
+        if length == size - _SHORT_HEAD and length < _TWO_BYTE_LENGTH:
+            head = _SHORT_HEAD
+        elif length == _TWO_BYTE_LENGTH and size - _LONG_HEAD == (data[2] << 8 | data[3]) <= self.config.ws_max_size:
+            head = _LONG_HEAD
+        else:
+            return None
+        if self.conn.state is not State.OPEN or self.conn.current_size is not None or not self._is_before_a_frame():
+            return None
+        return apply_mask(data[head:], data[head - 4 : head])
 
     def handle_connect(self, event: Any) -> None:
         """Start the application with a way to cut this connection in its scope."""
@@ -51,6 +84,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Drop the connection without waiting for the peer to read what is on its way."""
         if self.transport is not None:
             self.transport.abort()
+
+    def _is_before_a_frame(self) -> bool:
+        parser: Any = self.conn.parser  # the server's, which waits in the protocol's, which waits in the reader
+        waits_in = parser.gi_yieldfrom and parser.gi_yieldfrom.gi_yieldfrom
+        return waits_in is not None and waits_in.gi_code is _BEFORE_A_FRAME
 
     async def send(self, message: Any) -> None:
         """Write an event. A binary frame on an open connection, nearly all there is, takes the short way.
