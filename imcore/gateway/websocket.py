@@ -16,6 +16,7 @@ from imcore.errors import FrameTooLong, ReadTimeout
 
 # The key in the ASGI scope's extensions under which the consumer finds `abort`.
 EXTENSION = "imcore.transport"
+LINGER_SECONDS = 1.0
 
 # RFC 6455, 5.2: the first byte of an unfragmented binary frame, the bit that says a payload is masked, and the sizes
 # of a client's frame head with a length of one byte and of two.
@@ -46,6 +47,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer. Whatever they are, they prove that it lives."""
         self.heard_at = self.loop.time()
+        if self.close_sent and self.conn.parser_exc is not None:
+            return
         payload = self._lone_frame(data)
         if payload is None:
             super().data_received(data)
@@ -115,6 +118,21 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             frame_header = bytes((_FINAL_BINARY, 127)) + size.to_bytes(8, "big")
         self.transport.write(frame_header + payload)
+
+    def handle_parser_exception(self) -> None:
+        """Close a peer that sent what cannot be parsed, but go on reading for a moment.
+
+        Closing with its data unread would reset the connection, and the peer might never see the code.
+        """
+        assert self.conn.close_sent is not None
+        code, reason = self.conn.close_sent.code, self.conn.close_sent.reason
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the peer does not read: else its pings would fill our memory with pongs."""
