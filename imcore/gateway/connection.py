@@ -14,6 +14,7 @@ from django.conf import settings
 
 from imcore import metrics
 from imcore.appsettings import ApplicationSnapshot, applications
+from imcore.delivery.encoding import IM_SERVICE
 from imcore.delivery.node import node
 from imcore.delivery.outbound import Event, Outbound
 from imcore.errors import ImError, InvalidLogin
@@ -23,7 +24,6 @@ from imcore.protocol.message_pb2 import CommandType, GenericCommand
 
 logger = logging.getLogger(__name__)
 
-IM_SERVICE = 2
 CLIENTS_PER_CONNECTION = 100
 CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
 

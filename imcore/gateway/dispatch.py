@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from imcore import identifiers, limits, metrics
 from imcore.appsettings import ApplicationSnapshot, applications
+from imcore.delivery.encoding import IM_SERVICE
 from imcore.errors import (
     ApplicationNotAvailable,
     ApplicationUnknown,
@@ -22,7 +23,7 @@ from imcore.errors import (
     SessionRequired,
 )
 from imcore.gateway import overdue, registry
-from imcore.gateway.connection import IM_SERVICE, Connection, Context, Lane
+from imcore.gateway.connection import Connection, Context, Lane
 from imcore.models import GatewaySettings
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, LoggedinCommand, OpType
 

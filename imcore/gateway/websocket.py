@@ -37,7 +37,7 @@ class _Protocol(ServerProtocol):
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """One WebSocket on uvicorn. Named in `serve` by `--ws`; relies on uvicorn's internals, hence the exact pin."""
+    """One WebSocket on uvicorn, named in `imcore/server.py`. Relies on uvicorn's internals, hence the exact pin."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -132,7 +132,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        self.close_timer = self.loop.call_later(LINGER_SECONDS, self._leave)
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the peer does not read: else its pings would fill our memory with pongs."""
@@ -154,6 +154,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.fail(ReadTimeout.code, ReadTimeout.reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
+        self._leave()
+
+    def _leave(self) -> None:
+        """End the connection; `close` would wait for ever for a peer that does not read."""
         if self.writable.is_set():
             self.transport.close()
         else:
