@@ -7,7 +7,7 @@ what clients hold.
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
-from conversations.policy import Kind
+from conversations.policy import Kind, Role
 from imcore import limits
 from imcore.models import ApplicationSettings
 
@@ -35,9 +35,18 @@ class Conversation(models.Model):
     # `unique_id` cannot carry the constraint: the protocol's concatenation is ambiguous.
     unique_key = models.CharField(max_length=64, null=True, blank=True, editable=False)
     member_count = models.PositiveIntegerField(default=0, editable=False)
+    # Rises with every change of who stands how here: members, roles, silences, blocks.
     members_version = models.PositiveBigIntegerField(default=1, editable=False)
+    attributes_version = models.PositiveBigIntegerField(default=1, editable=False)
+    # A role was given here once: from then on the owner cannot leave (realtime-protocol 4.7).
+    has_roles = models.BooleanField(default=False, editable=False)
+    # Whether the lists have entries, so that loading a conversation asks for them only where there are any.
+    has_silenced = models.BooleanField(default=False, editable=False)
+    has_blocked = models.BooleanField(default=False, editable=False)
     last_seq = models.PositiveBigIntegerField(default=0, editable=False)
     last_message_ms = models.BigIntegerField(null=True, blank=True, editable=False)
+    # `last_message_ms` in whole hours, which an index can bear: it changes once an hour, not with every message.
+    last_message_hour = models.IntegerField(null=True, blank=True, editable=False)
     mention_all_seq = models.PositiveBigIntegerField(default=0, editable=False)
     created_ms = models.BigIntegerField(editable=False)
     updated_ms = models.BigIntegerField(editable=False)
@@ -51,6 +60,7 @@ class Conversation(models.Model):
         ]
         indexes = [
             # None on last_message_ms: every message moves it, and would then have to write all these indexes anew.
+            models.Index(fields=["application", "last_message_hour"], name="conversation_active"),
             models.Index(fields=["application", "updated_ms"], name="conversation_updated"),
             models.Index(
                 fields=["expires_ms"], name="conversation_expires", condition=models.Q(expires_ms__isnull=False)
@@ -88,8 +98,181 @@ class Member(models.Model):
         return self.client_id
 
 
+class MemberInfo(models.Model):
+    """The role of one member: a row of `_ConversationMemberInfo`. Who has none is a Member, the creator the Owner."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+", db_index=False)
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    info_id = models.CharField("id", max_length=24)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    role = models.CharField(max_length=8, choices=Role.choices)
+    created_ms = models.BigIntegerField(editable=False)
+    updated_ms = models.BigIntegerField(editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["conversation", "client_id"], name="member_info_once"),
+            models.UniqueConstraint(fields=["application", "info_id"], name="member_info_id"),
+        ]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.client_id}: {self.role}"
+
+
+class Silence(models.Model):
+    """A client that may read and not send. The row's number is its place in the paged list."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+", db_index=False)
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    until_ms = models.BigIntegerField(null=True, blank=True, help_text="Empty: until it is lifted.")
+    created_ms = models.BigIntegerField(editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conversation", "client_id"], name="silence_once")]
+        indexes = [
+            models.Index(fields=["conversation", "id"], name="silence_page"),
+            models.Index(fields=["application"], name="silence_application"),
+        ]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+
+class Block(models.Model):
+    """A client that may not be in a conversation. `is_by_client`: because it does not want to be pulled into it.
+
+    The row's number is its place in the paged lists.
+    """
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+", db_index=False)
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    is_by_client = models.BooleanField(default=False)
+    created_ms = models.BigIntegerField(editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conversation", "client_id", "is_by_client"], name="block_once")]
+        indexes = [
+            models.Index(fields=["conversation", "is_by_client", "id"], name="block_page"),
+            models.Index(fields=["application", "client_id", "is_by_client", "id"], name="block_client"),
+        ]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+
+class Subscription(models.Model):
+    """A client that follows a system conversation."""
+
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+", db_index=False)
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    is_muted = models.BooleanField(default=False, help_text="This client gets no offline push from it.")
+    subscribed_ms = models.BigIntegerField(editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conversation", "client_id"], name="subscription_once")]
+        indexes = [
+            models.Index(fields=["conversation", "id"], name="subscription_page"),
+            models.Index(fields=["application", "client_id", "conversation"], name="subscription_client"),
+        ]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+
+class RoomSeat(models.Model):
+    """Which chat room a device is in, or may come back to: being there is not kept, coming back is.
+
+    `device` is the number that session tokens name. `until_ms` is set when its connection is lost; it stays empty
+    while it is there, and when its server died before it could say so.
+    """
+
+    device = models.BigIntegerField(primary_key=True)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+")
+    until_ms = models.BigIntegerField(null=True, blank=True)
+    taken_ms = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["until_ms"], name="room_seat_until"),
+            models.Index(fields=["taken_ms"], name="room_seat_taken"),
+        ]
+
+    def __str__(self) -> str:
+        return f"device {self.device}"
+
+
+class KeptNotice(models.Model):
+    """A notice for those who were away when it was sent (realtime-protocol 10.3).
+
+    With `client_id`, it concerns that client alone ("permanent"); without, all members of its conversation
+    ("droppable"). So a change costs as many rows as clients it is about, however many members hear of it.
+    """
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS, blank=True)
+    at_ms = models.BigIntegerField()
+    op = models.CharField(max_length=24)
+    fields = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["application", "client_id", "at_ms"],
+                name="kept_notice_client",
+                condition=~models.Q(client_id=""),
+            ),
+            models.Index(fields=["conversation", "at_ms"], name="kept_notice_conversation"),
+            models.Index(fields=["application", "at_ms"], name="kept_notice_age"),
+        ]
+        ordering = ["at_ms", "id"]
+
+    def __str__(self) -> str:
+        return self.op
+
+
+class DeletedConversation(models.Model):
+    """An id that was a conversation's. Sends to it get 4401, not 4303 (limits-settings-conflicts 4)."""
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    object_id = models.CharField("id", max_length=limits.CONVERSATION_ID_MAX_CHARACTERS)
+    deleted_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["application", "object_id"], name="deleted_conversation_once")]
+
+    def __str__(self) -> str:
+        return self.object_id
+
+
 class ConversationSettings(ApplicationSettings):
-    """What an application chooses about its conversations."""
+    """What an application chooses about its conversations. Switches have LeanCloud's names in their help texts."""
+
+    roles_enabled = models.BooleanField(
+        default=False,
+        help_text="Permission management: the creator is Owner and gives members the role Manager; only these remove, "
+        "silence and block. Off: all members may remove each other; roles and silences are refused with 4325.",
+    )
+    managers_change_roles = models.BooleanField(
+        default=False, help_text="Managers, too, may change the role of a Member. Off: the Owner only."
+    )
+    block_lists_enabled = models.BooleanField(
+        default=False, help_text="Block lists of conversations. Off: they are refused with 4544."
+    )
+    sign_conversations = models.BooleanField(
+        default=False,
+        help_text="Creating, joining, inviting and removing need a signature of your server; else 4302.",
+    )
+    sign_block_lists = models.BooleanField(
+        default=False, help_text="Blocking and unblocking need a signature of your server; else 4546."
+    )
 
     members_max = models.PositiveIntegerField(
         default=limits.MEMBERS_MAX,
@@ -105,6 +288,28 @@ class ConversationSettings(ApplicationSettings):
         default=limits.TEMPORARY_TTL_MAX_SECONDS,
         validators=[MinValueValidator(1), MaxValueValidator(limits.TEMPORARY_TTL_MAX_SECONDS)],
         help_text="Longest life a temporary conversation may ask for; longer wishes are cut to it.",
+    )
+
+    attributes_max_bytes = models.PositiveIntegerField(
+        default=limits.ATTRIBUTES_MAX_BYTES,
+        validators=[MinValueValidator(100), MaxValueValidator(1024 * 1024)],
+        help_text="All attributes of a conversation together, as JSON. Every member is sent them when they change.",
+    )
+    chat_room_rejoin_minutes = models.PositiveIntegerField(
+        default=limits.ROOM_REJOIN_MINUTES,
+        validators=[MaxValueValidator(24 * 60)],
+        help_text="How long a client that lost its connection may take to come back into its chat room by itself.",
+    )
+    notices_kept_days = models.PositiveIntegerField(
+        default=7,
+        validators=[MinValueValidator(1), MaxValueValidator(90)],
+        help_text="How long those who are away find out, when they return, who was added and what was changed.",
+    )
+    inactive_conversation_days = models.PositiveIntegerField(
+        default=180,
+        validators=[MaxValueValidator(36_500)],
+        help_text="A normal conversation without a message or change for so long is deleted with its messages, as "
+        "LeanCloud did; sends to it then get 4401. 0: never. `manage.py apply_retention --dry-run` tells beforehand.",
     )
 
     class Meta:

@@ -33,6 +33,11 @@ def conversation_object(result: QueryResult, *, with_members: bool) -> dict[str,
         written["lm"] = {"__type": "Date", "iso": iso_date(found.last_message_ms)}
     if is_temporary:
         written |= {"temp": True, "ttl": found.ttl_seconds, "tempConv": True, "tempConvTTL": found.ttl_seconds}
+    if found.kind == Kind.SYSTEM:
+        # An explicit `false` where the caller does not follow it (realtime-protocol 4.4.1).
+        written["joined"] = result.following is not None
+        if result.following is not None:
+            written |= {"joinedAt": result.following.since_ms, "muted": result.following.is_muted}
     return written | _last_message(result)
 
 

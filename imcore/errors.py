@@ -5,7 +5,8 @@
     │   ├── 41xx session        SignatureFailed, InvalidLogin, SessionRequired, SessionTokenExpired, …
     │   ├── 42xx internal       InternalError, SendTimeout
     │   ├── 43xx conversation   ConversationNotFound, ConversationFull, OperationUnauthorized, …
-    │   └── 44xx message        InvalidMessagingTarget, …
+    │   ├── 44xx message        InvalidMessagingTarget, …
+    │   └── 45xx moderation     BlockedByConversation, Silenced, …
     └── ConnectionEnded         the connection ends with the code as its WebSocket close code
         └── ApplicationNotAvailable, ReadTimeout, LoginTimeout, FrameTooLong, InvalidOrigin, Unparseable, …
 
@@ -144,6 +145,14 @@ class SessionTokenExpired(ImError):
     http_status = 401
 
 
+class MessageQuotaExceeded(ImError):
+    """The client sends more often than the application allows."""
+
+    code = 4116
+    reason = "MESSAGE_SENT_QUOTA_EXCEEDED"
+    http_status = 429
+
+
 class InternalError(ImError):
     """An unforeseen fault, or a command that this server does not support."""
 
@@ -175,6 +184,14 @@ class ConversationRequestInvalid(ImError):
     reason = "CONVERSATION_API_FAILED"
 
 
+class ConversationSignatureFailed(ImError):
+    """The signature of a conversation operation is missing, wrong or too old."""
+
+    code = 4302
+    reason = "CONVERSATION_SIGNATURE_FAILED"
+    http_status = 401
+
+
 class ConversationNotFound(ImError):
     """No such conversation in this application."""
 
@@ -190,11 +207,26 @@ class ConversationFull(ImError):
     reason = "CONVERSATION_FULL"
 
 
+class ConversationUpdateFailed(ImError):
+    """The attributes of an update cannot be read or applied."""
+
+    code = 4306
+    reason = "CONVERSATION_UPDATE_FAILED"
+
+
 class ConversationNotAllowed(ImError):
     """The operation does not exist for this kind of conversation."""
 
     code = 4308
     reason = "CONVERSATION_NOT_ALLOWED"
+
+
+class ConversationUpdateRejected(ImError):
+    """Only a member may change the attributes of a conversation."""
+
+    code = 4309
+    reason = "CONVERSATION_UPDATE_REJECTED"
+    http_status = 403
 
 
 class ConversationQueryFailed(ImError):
@@ -212,12 +244,43 @@ class HistoryRejected(ImError):
     http_status = 403
 
 
+class TemporarilySilenced(ImError):
+    """The sender was silenced for a while."""
+
+    code = 4315
+    reason = "CONVERSATION_BLACKLISTED"
+    http_status = 403
+
+
 class MembershipRequired(ImError):
     """Only a member of the conversation may do this."""
 
     code = 4317
     reason = "CONVERSATION_MEMBERSHIP_REQUIRED"
     http_status = 403
+
+
+class ConversationQuotaExceeded(ImError):
+    """The client asks more often than the application allows."""
+
+    code = 4318
+    reason = "CONVERSATION_API_QUOTA_EXCEEDED"
+    http_status = 429
+
+
+class OperationUnauthorized(ImError):
+    """The client's role does not allow this, or not towards this target."""
+
+    code = 4320
+    reason = "CONVERSATION_OPERATION_UNAUTHORIZED"
+    http_status = 403
+
+
+class UnknownRole(ImError):
+    """No role has this name."""
+
+    code = 4321
+    reason = "UNKNOWN_CONVERSATION_ROLE"
 
 
 class TemporaryConversationExpired(ImError):
@@ -228,9 +291,68 @@ class TemporaryConversationExpired(ImError):
     http_status = 404
 
 
+class OwnerRequired(ImError):
+    """The owner cannot leave, or be removed from, a conversation that has roles."""
+
+    code = 4324
+    reason = "CONVERSATION_NEED_OWNER"
+
+
+class RolesDisabled(ImError):
+    """The application has not enabled member roles."""
+
+    code = 4325
+    reason = "CONVERSATION_MEMBER_INFO_FEATURE_DISABLED"
+
+
 class InvalidMessagingTarget(ImError):
     """The sender is not a member of the conversation, or the target does not exist."""
 
     code = 4401
     reason = "INVALID_MESSAGING_TARGET"
+    http_status = 403
+
+
+class BlockListFull(ImError):
+    """The block list has, or would get, more entries than allowed."""
+
+    code = 4543
+    reason = "BLACKLIST_FULL"
+
+
+class BlockListDisabled(ImError):
+    """The application has not enabled block lists."""
+
+    code = 4544
+    reason = "BLACKLIST_FEATURE_DISABLED"
+
+
+class BlockListSignatureFailed(ImError):
+    """The signature of a block list operation is missing, wrong or too old."""
+
+    code = 4546
+    reason = "BLACKLIST_SIGNATURE_FAILED"
+    http_status = 401
+
+
+class BlockedByConversation(ImError):
+    """The client is on the conversation's block list."""
+
+    code = 4548
+    reason = "BLOCKED_BY_CONV"
+    http_status = 403
+
+
+class SilenceListFull(ImError):
+    """The list of silenced members has, or would get, more entries than allowed."""
+
+    code = 4561
+    reason = "SILIENCED_MEMBER_LIST_FULL"
+
+
+class Silenced(ImError):
+    """The sender is silenced in this conversation. The protocol spells it so."""
+
+    code = 4563
+    reason = "SILIENCED"
     http_status = 403

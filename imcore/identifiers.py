@@ -35,6 +35,11 @@ class RisingClock:
         self._last = max(self._last + 1, now_ms())
         return self._last
 
+    def last_ms(self) -> int:
+        """Return a number at least as great as every one returned before, and at least the wall clock."""
+        self._last = max(self._last, now_ms())
+        return self._last
+
 
 class _Randomness(threading.local):
     """Random bytes drawn ahead, for each thread its own: asking the system for ten at a time is slow."""

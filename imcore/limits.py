@@ -18,6 +18,17 @@ TEMPORARY_ID_PREFIX: Final = "_tmp:"  # 4.15: every SDK recognises temporary con
 TEMPORARY_TTL_DEFAULT_SECONDS: Final = 86_400  # 4.15
 TEMPORARY_TTL_MAX_SECONDS: Final = 30 * 86_400  # limits-settings-conflicts 1
 
+
+ATTRIBUTES_MAX_BYTES: Final = 128 * 1024  # ours: no source says; the default of the application's setting
+SILENCED_MAX: Final = 500  # limits-settings-conflicts 1: per conversation
+BLOCKED_MAX: Final = 500  # limits-settings-conflicts 1: per normal conversation …
+LISTED_IN_ROOM_MAX: Final = 10_000  # … and of either list per chat room or system conversation
+LIST_PAGE_DEFAULT: Final = 10  # 12: paging of silenced and blocked clients
+LIST_PAGE_MAX: Final = 100  # 12
+ROOM_REJOIN_MINUTES: Final = 30  # 4.13; the default of the application's setting
+SIGNATURE_TOLERANCE_SECONDS: Final = 6 * 3600  # 9
+SIGNATURE_SECONDS_BELOW: Final = 10**11  # 9: a smaller timestamp is in seconds, a greater one in milliseconds
+
 CONVERSATION_PAGE_DEFAULT: Final = 10  # 4.4
 CONVERSATION_PAGE_MAX: Final = 100  # 4.4
 CONVERSATION_LOOKUP_MAX: Final = 1000  # 4.4: when `where` bounds objectId by $in (JS asks for 999)

@@ -108,6 +108,19 @@ class GatewaySettings(ApplicationSettings):
         "https://chat.example.com; others are closed with 4110. Empty: all. localhost is always allowed.",
     )
 
+    client_messages_per_minute = models.PositiveIntegerField(
+        default=0, help_text="Messages one client may send in a minute; more get 4116. LeanCloud: 60. 0: no limit."
+    )
+    client_history_queries_per_minute = models.PositiveIntegerField(
+        default=0,
+        help_text="History queries one client may make in a minute; more get 4318. LeanCloud: 120. 0: no limit.",
+    )
+    client_operations_per_minute = models.PositiveIntegerField(
+        default=0,
+        help_text="Commands of each other kind one client may send in a minute; more get 4318. LeanCloud: 30. "
+        "0: no limit.",
+    )
+
     class Meta:
         verbose_name = "Connections"
         verbose_name_plural = "Connections"

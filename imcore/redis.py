@@ -1,8 +1,8 @@
 """The Redis client of this process, and every key name in one place.
 
     imcore:node:<node>                     lease of a node; expires NODE_LEASE_SECONDS after its last heartbeat
-    imcore:online:<application>:<client>   set of the nodes that hold a session of this client
-    imcore:nodes                           set of all nodes that had a lease, for the sweep of dead ones
+    imcore:online:<application>:<client>   set of the nodes that hold a session of this client, or one in this room
+    imcore:room:<application>:<room>       hash: node → how many clients it has in a chat room, and some of them
 
 Everything here may be lost at any time: nodes write it again with their next heartbeat. The channel layer keeps its
 own keys under `imcore…`/`specific.…` and Celery its queues.
@@ -69,6 +69,11 @@ def check() -> str:
 def node_key(node: str) -> str:
     """Return the key of a node's lease."""
     return f"imcore:node:{node}"
+
+
+def room_key(application: int, name: str) -> str:
+    """Return the key of a chat room's occupancy."""
+    return f"imcore:room:{application}:{name}"
 
 
 def online_key(application: int, client_id: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from conversations.policy import Kind
+from imcore.delivery.encoding import Priority
 
 
 class Body(NamedTuple):
@@ -24,7 +25,8 @@ class Mentions(NamedTuple):
 class MessageSent:
     """A message was accepted: stored, or passed on only (`seq` is None).
 
-    `to` are the members at that moment, the sender included: its other devices get the message too.
+    `to` are the members at that moment, the sender included: its other devices get the message too. To a chat room it
+    is the room, and the sender's other devices do not (realtime-protocol 6).
     """
 
     conversation: int
@@ -37,4 +39,5 @@ class MessageSent:
     body: Body
     mentions: Mentions
     wants_receipt: bool
+    priority: Priority
     to: tuple[str, ...]

@@ -51,6 +51,38 @@ class Message(models.Model):
         return self.message_id
 
 
+class SysMessage(models.Model):
+    """A message from a client to a system conversation: a row of `_SysMessage`. It is for the service alone."""
+
+    message_id = models.CharField("id", max_length=22, primary_key=True)
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    conversation_id = models.BigIntegerField()
+    timestamp_ms = models.BigIntegerField()
+    sender = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    sender_address = models.GenericIPAddressField(null=True, blank=True)
+    text = models.TextField(null=True, blank=True)
+    data = models.BinaryField(null=True, blank=True)
+    is_binary = models.BooleanField(default=False)
+    deduplication_token = models.CharField(max_length=limits.DEDUPLICATION_TOKEN_MAX_CHARACTERS, null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation_id", "sender", "deduplication_token"],
+                name="sys_message_deduplication",
+                condition=models.Q(deduplication_token__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["application", "timestamp_ms"], name="sys_message_application"),
+            models.Index(fields=["conversation_id", "timestamp_ms"], name="sys_message_conversation"),
+        ]
+        ordering = ["-timestamp_ms", "-message_id"]
+
+    def __str__(self) -> str:
+        return self.message_id
+
+
 class DeviceState(models.TextChoices):
     """Whether a device's session tokens still open the door, and if not, which answer they get."""
 
@@ -102,6 +134,18 @@ class MessagingSettings(ApplicationSettings):
         default=7 * 86_400,
         validators=[MinValueValidator(60), MaxValueValidator(365 * 86_400)],
         help_text="Life of a session token: how long a client may stay away and come back without a login signature.",
+    )
+
+    sign_login = models.BooleanField(
+        default=False,
+        help_text="Logging in needs a signature of your server; else 4102. Strongly recommended: without it anybody "
+        "who knows the App Key can be any client.",
+    )
+    message_retention_days = models.PositiveIntegerField(
+        default=180,
+        validators=[MaxValueValidator(36_500)],
+        help_text="Messages older than this are deleted, as LeanCloud did. 0: never. `manage.py apply_retention "
+        "--dry-run` tells beforehand.",
     )
 
     class Meta:

@@ -40,4 +40,6 @@ def direct(event: MessageSent) -> Iterator[Notice]:
         to=event.to,
         command=GenericCommand(cmd=_DIRECT, directMessage=body),
         needs=TEMPORARY_CONVERSATIONS if event.kind == Kind.TEMPORARY else 0,
+        priority=event.priority,
+        but=event.sender if event.kind == Kind.CHAT_ROOM else "",
     )

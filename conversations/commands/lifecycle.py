@@ -23,6 +23,7 @@ async def start(context: Context, request: GenericCommand) -> GenericCommand:
         application=context.application.pk,
         settings=context.application.of(ConversationSettings),
         client_id=context.client_id,
+        session=context.session,
         member_ids=conv.m,
         attributes=_attributes(conv),
         kind=kind,

@@ -1,4 +1,6 @@
-"""`conv/add`, `conv/remove`, `conv/count`, `conv/members`."""
+"""`conv/add`, `conv/remove`, `conv/count`, `conv/members`, `conv/is_member`."""
+
+import orjson
 
 from conversations.models import ConversationSettings
 from conversations.services import membership
@@ -8,18 +10,19 @@ from imcore.capabilities import PARTIAL_FAILURE
 from imcore.gateway.connection import Context
 from imcore.gateway.registry import command, error_command
 from imcore.identifiers import iso_date, now_ms
-from imcore.protocol.message_pb2 import CommandType, ConvCommand, GenericCommand, OpType
+from imcore.protocol.message_pb2 import CommandType, ConvCommand, GenericCommand, JsonObjectMessage, OpType
 
 
 @command(CommandType.conv, OpType.add)
 async def add(context: Context, request: GenericCommand) -> GenericCommand:
-    """Invite or join (realtime-protocol 4.3.1). Repeating it changes nothing."""
+    """Invite, join, enter or subscribe (realtime-protocol 4.3.1). Repeating it changes nothing."""
     conv = request.convMessage
     result = await membership.add(
         application=context.application.pk,
         settings=context.application.of(ConversationSettings),
         conversation_id=conv.cid,
         client_id=context.client_id,
+        session=context.session,
         member_ids=conv.m,
         all_or_nothing=not context.session.config_bitmap & PARTIAL_FAILURE,
         now_ms=now_ms(),
@@ -29,13 +32,16 @@ async def add(context: Context, request: GenericCommand) -> GenericCommand:
 
 @command(CommandType.conv, OpType.remove)
 async def remove(context: Context, request: GenericCommand) -> GenericCommand:
-    """Remove or leave (realtime-protocol 4.3.1). Repeating it changes nothing."""
+    """Remove, leave or unsubscribe (realtime-protocol 4.3.1). Repeating it changes nothing."""
     conv = request.convMessage
     result = await membership.remove(
         application=context.application.pk,
+        settings=context.application.of(ConversationSettings),
         conversation_id=conv.cid,
         client_id=context.client_id,
+        session=context.session,
         member_ids=conv.m,
+        all_or_nothing=not context.session.config_bitmap & PARTIAL_FAILURE,
         now_ms=now_ms(),
     )
     return _result(OpType.removed, conv.cid, result)
@@ -60,6 +66,20 @@ async def members(context: Context, request: GenericCommand) -> GenericCommand:
         application=context.application.pk, conversation_id=conv.cid, limit=limit, now_ms=now_ms()
     )
     body = ConvCommand(cid=conv.cid, m=listed)
+    return GenericCommand(cmd=CommandType.conv, op=OpType.result, convMessage=body)
+
+
+@command(CommandType.conv, OpType.is_member)
+async def is_member(context: Context, request: GenericCommand) -> GenericCommand:
+    """Tell for each conversation whether the caller is in it (realtime-protocol 4.5)."""
+    answer = await membership.are_member(
+        application=context.application.pk,
+        conversation_ids=request.convMessage.cids or [request.convMessage.cid],
+        client_id=context.client_id,
+        session=context.session,
+        now_ms=now_ms(),
+    )
+    body = ConvCommand(results=JsonObjectMessage(data=orjson.dumps(answer).decode()))
     return GenericCommand(cmd=CommandType.conv, op=OpType.result, convMessage=body)
 
 

@@ -6,24 +6,24 @@ not stored asks for a memory younger than a few seconds.
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 from cachetools import LRUCache
 from django.conf import settings
 
+from conversations.policy import Roster
 from conversations.storage import conversations
 from conversations.storage.conversations import ConversationInfo
 from imcore import limits
 from imcore.bridge import in_database
 from imcore.errors import ConversationNotFound
 
-__all__ = ["ConversationInfo", "find", "forget", "remember", "with_members"]
+__all__ = ["ConversationInfo", "find", "forget", "remember", "with_roster"]
 
 _remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCache(
-    # A conversation weighs what its members do: a bound on conversations alone would be none on memory.
+    # A conversation weighs what its lists do: a bound on conversations alone would be none on memory.
     maxsize=settings.CONVERSATION_CACHE,
-    getsizeof=lambda entry: 1 + len(entry[0].members),
+    getsizeof=lambda entry: 1 + entry[0].roster.size,
 )
 
 
@@ -68,8 +68,8 @@ async def _load(application: int, conversation_id: str) -> ConversationInfo:
     return found
 
 
-def with_members(conversation: ConversationInfo, members: Sequence[str], members_version: int) -> ConversationInfo:
-    """Return the conversation with members that a store has just read, and remember them."""
-    fresh = replace(conversation, members=tuple(members), members_version=members_version)
+def with_roster(conversation: ConversationInfo, roster: Roster) -> ConversationInfo:
+    """Return the conversation with a roster that a store has just read, and remember it."""
+    fresh = replace(conversation, roster=roster)
     remember(fresh)
     return fresh

@@ -7,14 +7,14 @@ from typing import Any
 from conversations.events import MembersAdded
 from conversations.models import ConversationSettings
 from conversations.policy import POLICIES, Kind
-from conversations.services import directory
-from conversations.services.membership import check_client_ids
+from conversations.services import directory, rooms
+from conversations.services.permissions import Seated, check_client_ids, facts
 from conversations.storage import conversations
 from conversations.storage.conversations import ConversationInfo, NewConversation
 from imcore import identifiers, limits
 from imcore.bridge import in_database
 from imcore.delivery import router
-from imcore.errors import ConversationFull, ConversationRequestInvalid, InternalError
+from imcore.errors import ConversationFull, ConversationRequestInvalid
 
 # Keys of the conversation object that are the server's; clients' values for them are ignored (realtime-protocol 4.2).
 RESERVED_KEYS = frozenset(
@@ -43,6 +43,7 @@ async def start(
     application: int,
     settings: ConversationSettings,
     client_id: str,
+    session: Seated | None = None,
     member_ids: Sequence[str],
     attributes: dict[str, Any],
     kind: Kind,
@@ -53,12 +54,12 @@ async def start(
     """Create a conversation of the caller and `member_ids`, or find the unique one of exactly these members.
 
     Temporary conversations are always unique by their members (realtime-protocol 4.2). All members hear of a new one;
-    of one that existed, nobody. Raises ConversationFull, ConversationRequestInvalid.
+    of one that existed, nobody. A chat room has no members; its creator is put into it. Raises ConversationFull,
+    ConversationRequestInvalid.
     """
-    if not POLICIES[kind].is_served:
-        raise InternalError(f"This server does not support {kind.label} conversations yet.")
-    members = tuple(dict.fromkeys([*member_ids, client_id]))
-    check_client_ids(members)
+    wanted = tuple(dict.fromkeys([*member_ids, client_id]))
+    check_client_ids(wanted)
+    members = wanted if POLICIES[kind].keeps_members else ()
     members_max = limits.TEMPORARY_MEMBERS_MAX if kind == Kind.TEMPORARY else settings.members_max
     if len(members) > members_max:
         raise ConversationFull(f"At most {members_max} members.")
@@ -68,24 +69,18 @@ async def start(
         creator=client_id,
         members=members,
         attributes=usable_attributes(attributes),
-        is_unique=is_unique or is_temporary,
+        is_unique=is_temporary or (is_unique and kind is Kind.NORMAL),
         ttl_seconds=_ttl_seconds(settings, ttl_seconds) if is_temporary else None,
     )
     conversation, is_existing = await in_database(
         conversations.create, application=application, kind=kind, new=new, now_ms=now_ms
     )
     directory.remember(conversation)
-    if not is_existing:
+    if kind is Kind.CHAT_ROOM:
+        await rooms.join(conversation=conversation, session=session, now_ms=now_ms)
+    elif not is_existing:
         event = MembersAdded(
-            conversation=conversation.pk,
-            members_version=conversation.members_version,
-            conversation_id=conversation.object_id,
-            kind=kind,
-            added=conversation.members,
-            members=conversation.members,
-            by=client_id,
-            at_ms=conversation.updated_ms,
-            ttl_seconds=conversation.ttl_seconds,
+            added=conversation.members, ttl_seconds=conversation.ttl_seconds, **facts(conversation, client_id)
         )
         router.publish(application, event)
     return StartedConversation(conversation, is_existing)

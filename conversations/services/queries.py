@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from conversations.policy import Kind
+from conversations.services import subscriptions
 from conversations.storage import queries
 from conversations.storage.queries import FoundConversation, SortKey
+from conversations.storage.subscriptions import Following
 from conversations.storage.where import parse
 from imcore import limits
 from imcore.bridge import in_database
@@ -43,10 +46,14 @@ def last_messages_from(source: LastMessageSource) -> LastMessageSource:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """A found conversation with its last message, where it was asked for and there is one."""
+    """A found conversation with its last message, where it was asked for and there is one.
+
+    `following`: the caller's subscription to a system conversation.
+    """
 
     conversation: FoundConversation
     last_message: LastMessage | None
+    following: Following | None = None
 
 
 async def query(
@@ -80,7 +87,8 @@ async def query(
         skip=skip,
         with_members=with_members,
     )
-    return await _with_last_messages(found, with_last_message)
+    results = await _with_last_messages(found, with_last_message)
+    return await _with_subscriptions(application, client_id, results)
 
 
 async def temporary(
@@ -99,6 +107,14 @@ def _parse_sort(text: str) -> list[SortKey]:
     if len(keys) > SORT_KEYS_MAX or not all(_SORT_KEY.fullmatch(key) for key in keys):
         raise ConversationQueryFailed("sort is a comma-separated list of keys, each with an optional '-'.")
     return [SortKey(key.removeprefix("-"), is_descending=key.startswith("-")) for key in keys]
+
+
+async def _with_subscriptions(application: int, client_id: str, results: list[QueryResult]) -> list[QueryResult]:
+    systems = [result.conversation.pk for result in results if result.conversation.kind is Kind.SYSTEM]
+    if not systems:
+        return results
+    followed = await subscriptions.of_client(application=application, client_id=client_id, conversations=systems)
+    return [replace(result, following=followed.get(result.conversation.pk)) for result in results]
 
 
 async def _with_last_messages(found: list[FoundConversation], wanted: bool) -> list[QueryResult]:

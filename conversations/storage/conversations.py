@@ -9,7 +9,9 @@ import orjson
 from django.db import IntegrityError, transaction
 
 from conversations.models import Conversation, Member
-from conversations.policy import Kind
+from conversations.policy import Kind, Roster
+from conversations.storage import rosters
+from conversations.storage.kept_notices import joining, keep
 from imcore.models import Application
 
 TRIES = 10
@@ -17,28 +19,36 @@ TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class ConversationInfo:
-    """What a server must know of a conversation to serve its commands: identity, kind and members.
+    """What a server must know of a conversation to serve its commands: identity, kind and who stands how.
 
-    `members` belongs to `members_version`; a store that finds another version looks again.
+    A store that finds another `roster.members_version` looks again.
     """
 
     pk: int
     application: int
     object_id: str
     kind: Kind
-    creator: str
-    members: tuple[str, ...]
-    members_version: int
+    roster: Roster
     created_ms: int
     updated_ms: int
     unique_id: str | None
     ttl_seconds: int | None
     expires_ms: int | None
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The members, in the order they joined."""
+        return self.roster.members
+
+    @property
+    def members_version(self) -> int:
+        """The version the roster belongs to."""
+        return self.roster.members_version
+
 
 @dataclass(frozen=True, slots=True)
 class NewConversation:
-    """What `create` needs beside the kind. `members` are distinct and include the creator."""
+    """What `create` needs beside the kind. `members` are distinct and include the creator; a chat room has none."""
 
     object_id: str
     creator: str
@@ -56,6 +66,22 @@ def unique_id(members: Sequence[str]) -> str:
 def unique_key(members: Sequence[str]) -> str:
     """Return a digest that two member sets share only if they are equal."""
     return hashlib.sha256(orjson.dumps(sorted(members))).hexdigest()
+
+
+def info(row: Conversation, roster: Roster) -> ConversationInfo:
+    """Put together what servers keep of a conversation from its row and its roster."""
+    return ConversationInfo(
+        pk=row.pk,
+        application=row.application_id,
+        object_id=row.object_id,
+        kind=Kind(row.kind),
+        roster=roster,
+        created_ms=row.created_ms,
+        updated_ms=row.updated_ms,
+        unique_id=row.unique_id,
+        ttl_seconds=row.ttl_seconds,
+        expires_ms=row.expires_ms,
+    )
 
 
 def load(*, application: int, object_id: str) -> ConversationInfo | None:
@@ -134,22 +160,10 @@ def _insert(application: int, kind: Kind, new: NewConversation, key: str | None,
         Member(conversation=conversation, application_id=application, client_id=client_id, joined_ms=now_ms)
         for client_id in new.members
     )
+    if new.members:
+        keep(conversation, now_ms, joining(new.members, new.members, new.creator, now_ms))
     return conversation
 
 
 def _info(row: Conversation) -> ConversationInfo:
-    members = Member.objects.filter(conversation=row).order_by("id").values_list("client_id", flat=True)
-    return ConversationInfo(
-        pk=row.pk,
-        application=row.application_id,
-        object_id=row.object_id,
-        kind=Kind(row.kind),
-        creator=row.creator,
-        members=tuple(members),
-        members_version=row.members_version,
-        created_ms=row.created_ms,
-        updated_ms=row.updated_ms,
-        unique_id=row.unique_id,
-        ttl_seconds=row.ttl_seconds,
-        expires_ms=row.expires_ms,
-    )
+    return info(row, rosters.of([row])[row.pk])

@@ -3,12 +3,15 @@
 The one door through which messaging's storage writes here, in its own transaction (docs/adr/0008).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import connection
 
-from conversations.models import Conversation, Member
+from conversations.models import Conversation
+from conversations.storage.rosters import load as rosters
+
+__all__ = ["Position", "advance", "mention", "mention_all", "rosters"]
 
 _ADVANCE_POSTGRESQL = """
 WITH wanted AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS w (id, messages)),
@@ -24,7 +27,8 @@ own AS (
 )
 UPDATE conversations_conversation c
 SET last_seq = c.last_seq + w.messages,
-    last_message_ms = GREATEST(%s, COALESCE(c.last_message_ms, 0) + 1) + w.messages - 1
+    last_message_ms = GREATEST(%s, COALESCE(c.last_message_ms, 0) + 1) + w.messages - 1,
+    last_message_hour = (GREATEST(%s, COALESCE(c.last_message_ms, 0) + 1) + w.messages - 1) / 3600000
 FROM wanted w JOIN locked USING (id)
 WHERE c.id = w.id
 RETURNING c.id, c.last_seq, c.last_message_ms, c.members_version
@@ -32,7 +36,9 @@ RETURNING c.id, c.last_seq, c.last_message_ms, c.members_version
 
 _ADVANCE_SQLITE = """
 UPDATE conversations_conversation
-SET last_seq = last_seq + %s, last_message_ms = max(%s, COALESCE(last_message_ms, 0) + 1) + %s - 1
+SET last_seq = last_seq + %s,
+    last_message_ms = max(%s, COALESCE(last_message_ms, 0) + 1) + %s - 1,
+    last_message_hour = (max(%s, COALESCE(last_message_ms, 0) + 1) + %s - 1) / 3600000
 WHERE id = %s
 RETURNING id, last_seq, last_message_ms, members_version
 """
@@ -59,14 +65,6 @@ class Position:
     members_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Roster:
-    """The members of a conversation at a version."""
-
-    members: tuple[str, ...]
-    members_version: int
-
-
 def advance(*, messages: Mapping[int, Mapping[str, int]], now_ms: int) -> dict[int, Position]:
     """Make room for messages: conversation → sender → how many. Returns the new position of each that exists.
 
@@ -82,13 +80,19 @@ def advance(*, messages: Mapping[int, Mapping[str, int]], now_ms: int) -> dict[i
         if connection.vendor == "postgresql":
             cursor.execute(
                 _ADVANCE_POSTGRESQL,
-                [list(counts), list(counts.values()), *(list(column) for column in zip(*own, strict=True)), now_ms],
+                [
+                    list(counts),
+                    list(counts.values()),
+                    *(list(column) for column in zip(*own, strict=True)),
+                    now_ms,
+                    now_ms,
+                ],
             )
             rows = cursor.fetchall()
         else:
             rows = []
             for conversation, count in counts.items():
-                cursor.execute(_ADVANCE_SQLITE, [count, now_ms, count, conversation])
+                cursor.execute(_ADVANCE_SQLITE, [count, now_ms, count, now_ms, count, conversation])
                 rows += cursor.fetchall()
             cursor.executemany(_OWN_SQLITE, [(count, conversation, sender) for conversation, sender, count in own])
     return {pk: Position(last_seq, last_message_ms, version) for pk, last_seq, last_message_ms, version in rows}
@@ -108,13 +112,3 @@ def mention_all(*, seqs: Mapping[int, int]) -> None:
     """Note the seq of the newest message that mentions everybody: conversation → seq."""
     for conversation, seq in seqs.items():
         Conversation.objects.filter(pk=conversation).update(mention_all_seq=seq)
-
-
-def rosters(*, conversations: Sequence[int]) -> dict[int, Roster]:
-    """Return the members of those conversations that exist, with the version they belong to."""
-    versions = dict(Conversation.objects.filter(pk__in=conversations).values_list("pk", "members_version"))
-    members: dict[int, list[str]] = {pk: [] for pk in versions}
-    rows = Member.objects.filter(conversation_id__in=list(versions)).order_by("id")
-    for conversation, client_id in rows.values_list("conversation_id", "client_id"):
-        members[conversation].append(client_id)
-    return {pk: Roster(tuple(members[pk]), version) for pk, version in versions.items()}

@@ -6,6 +6,7 @@ sessions get it.
 """
 
 from collections.abc import Callable, Iterable
+from enum import IntEnum
 from typing import Any, NamedTuple, TypeVar
 
 from imcore.protocol.message_pb2 import GenericCommand
@@ -18,20 +19,45 @@ IM_SERVICE = 2
 Order = tuple[str, int]
 
 
+class Priority(IntEnum):
+    """What may be dropped when a connection is congested; the numbers are the wire's (realtime-protocol 4.13).
+
+    HIGH never is. NORMAL and LOW are for messages that nobody misses: those to chat rooms, and transient ones.
+    """
+
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
 class Notice(NamedTuple):
-    """One frame for some clients: all sessions of `to` whose capabilities include `needs` (bits of configBitmap)."""
+    """One frame for some clients: all sessions of `to` whose capabilities include `needs` (bits of configBitmap).
+
+    `to` names clients, or a room (`presence.room`); `but` is a client of it that is left out. Sessions that get the
+    frame leave the room `leaving`.
+    """
 
     to: Iterable[str]
     command: GenericCommand
     needs: int = 0
+    priority: Priority = Priority.HIGH
+    but: str = ""
+    leaving: str = ""
 
 
 class Frame(NamedTuple):
-    """A notice ready to go: its body is serialized and lacks only address and server time."""
+    """A notice ready to go: its body is serialized and lacks only address and server time.
+
+    `is_dated`: clients keep its server time as their position, so no two may have the same (realtime-protocol 10.3).
+    """
 
     to: list[str]
     body: bytes
     needs: int = 0
+    priority: int = Priority.HIGH
+    but: str = ""
+    leaving: str = ""
+    is_dated: bool = False
 
 
 class Delivery(NamedTuple):
@@ -76,6 +102,17 @@ def encode(application: int, event: object) -> Delivery:
     notices, order = _encoders[type(event)]
     frames = []
     for notice in notices(event):
-        notice.command.service = IM_SERVICE
-        frames.append(Frame(list(notice.to), notice.command.SerializeToString(), notice.needs))
+        command = notice.command
+        command.service = IM_SERVICE
+        frames.append(
+            Frame(
+                list(notice.to),
+                command.SerializeToString(),
+                notice.needs,
+                notice.priority,
+                notice.but,
+                notice.leaving,
+                command.HasField("notificationType"),
+            )
+        )
     return Delivery(application, frames, order(event))

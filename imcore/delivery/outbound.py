@@ -74,6 +74,12 @@ class Outbound:
             self._drain(_Started(writing, waits_for)), name="outbound"
         )
 
+    def is_congested(self, share: float) -> bool:
+        """Return whether more than this share of the queue is taken."""
+        return self._writer is not None and (
+            len(self._waiting) > share * self._max_frames or self._waiting_bytes > share * self._max_bytes
+        )
+
     def _enqueue(self, event: Event) -> None:
         self._waiting.append(event)
         self._waiting_bytes += _size(event)

@@ -1,5 +1,8 @@
 """Who is here: the sessions of this process, and which other nodes hold which clients.
 
+Sessions are found by their client, and by the chat room they are in, if any: a room is a name like a client's, which
+no client can have (`room`). So whoever delivers need not know which of the two it is.
+
 The table of this process is exact. What nodes know of each other is in Redis as sets with a life time, so that a node
 that dies is forgotten by itself: a client's set counts only nodes whose lease is alive. A node writes its lease anew
 every HEARTBEAT_SECONDS and its clients in turns; when it finds its lease gone (Redis was emptied or restarted) it
@@ -9,14 +12,19 @@ writes all of them at once. While Redis is away, each node serves its own client
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import orjson
 from redis.exceptions import RedisError
 
 from imcore import redis
 from imcore.batching import Batcher
+
+if TYPE_CHECKING:
+    from redis.asyncio.client import Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +49,45 @@ end
 return answer
 """
 
-Key = tuple[int, str]  # application number, client id
+# KEYS: a room's occupancy, node by node. Answers what the living nodes wrote, and forgets the dead ones on the way.
+_OCCUPANCY = """
+local answer = {}
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if redis.call('EXISTS', ARGV[1] .. all[i]) == 1 then
+    answer[#answer + 1] = all[i]
+    answer[#answer + 1] = all[i + 1]
+  else
+    redis.call('HDEL', KEYS[1], all[i])
+  end
+end
+return answer
+"""
+
+_ROOM = "\0room/"  # no client id has a NUL
+OCCUPANTS_LISTED = 50  # realtime-protocol 4.5: conv/members
+
+Key = tuple[int, str]  # application number, client id or room
+
+
+def room(conversation: int) -> str:
+    """Return the name under which the sessions in a chat room are found."""
+    return f"{_ROOM}{conversation}"
+
+
+def conversation_of(name: str) -> int:
+    """Return the conversation of a room's name."""
+    return int(name.removeprefix(_ROOM))
+
+
+class Occupancy(NamedTuple):
+    """How many clients are in a room, and who some of them are: all, if they are OCCUPANTS_LISTED or fewer.
+
+    A client that is there through two nodes counts twice in a room of more.
+    """
+
+    clients: int
+    client_ids: tuple[str, ...]
 
 
 class LocalSession(Protocol):
@@ -49,9 +95,13 @@ class LocalSession(Protocol):
 
     client_id: str
     config_bitmap: int
+    room: str | None  # the chat room it is in; written here only
 
     def deliver(self, body: bytes) -> None:
         """Send a serialized body behind the session's own header."""
+
+    def sheds(self, priority: int) -> bool:
+        """Return whether the connection is too congested for a frame of this priority."""
 
 
 class Presence:
@@ -59,7 +109,10 @@ class Presence:
 
     def __init__(self) -> None:
         self.node = uuid.uuid4().hex
-        self._sessions: dict[int, dict[str, list[LocalSession]]] = {}
+        # By application, then by client id or room; the sessions are the keys of the innermost, in order of arrival.
+        self._sessions: dict[int, dict[str, dict[LocalSession, None]]] = {}
+        # How many sessions each client has in a room here.
+        self._occupants: dict[Key, Counter[str]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._heart: asyncio.Task[None] | None = None
         self._turn: Iterator[Key] = iter(())
@@ -67,36 +120,74 @@ class Presence:
         # Written to Redis again with the next heartbeat, because the last attempt failed.
         self._unwritten: set[Key] = set()
 
-    def local(self, application: int, client_id: str) -> Sequence[LocalSession]:
-        """Return the sessions of a client on this process."""
-        return self._sessions.get(application, {}).get(client_id, ())
+    def local(self, application: int, name: str) -> Collection[LocalSession]:
+        """Return the sessions of a client, or in a room, on this process."""
+        return self._sessions.get(application, {}).get(name, ())
 
-    def local_clients(self, application: int) -> dict[str, list[LocalSession]]:
-        """Return this process's sessions of an application, by client id. Do not change it."""
+    def local_sessions(self, application: int) -> dict[str, dict[LocalSession, None]]:
+        """Return this process's sessions of an application, by client id and by room. Do not change it."""
         return self._sessions.get(application, {})
-
-    def all_local(self) -> list[LocalSession]:
-        """Return every session of this process."""
-        return [session for clients in self._sessions.values() for sessions in clients.values() for session in sessions]
 
     async def attach(self, application: int, session: LocalSession) -> None:
         """Add a session. When this returns, other nodes that look for its client find this one (if Redis works)."""
-        self._sessions.setdefault(application, {}).setdefault(session.client_id, []).append(session)
+        self._add(application, session.client_id, session)
         if redis.is_configured():
             await self._announcements.submit((application, session.client_id))
 
     def detach(self, application: int, session: LocalSession) -> None:
-        """Remove a session; nothing happens if it is not there."""
-        clients = self._sessions.get(application, {})
-        sessions = clients.get(session.client_id, [])
-        if session not in sessions:
-            return
-        sessions.remove(session)
-        if sessions:
-            return
-        del clients[session.client_id]
-        if redis.is_configured():
+        """Remove a session, from its room too; nothing happens if it is not there."""
+        if session.room is not None:
+            self.leave(application, session.room, session)
+        if self._remove(application, session.client_id, session) and redis.is_configured():
             self._own(self._announcements.submit((application, session.client_id)))
+
+    async def enter(self, application: int, name: str, session: LocalSession) -> None:
+        """Put a session into a room, out of the one it was in. When this returns, other nodes count it.
+
+        A session that has ended meanwhile is not put anywhere.
+        """
+        if session.room == name or session not in self.local(application, session.client_id):
+            return
+        if session.room is not None:
+            self.leave(application, session.room, session)
+        session.room = name
+        self._add(application, name, session)
+        self._occupants.setdefault((application, name), Counter())[session.client_id] += 1
+        if redis.is_configured():
+            await self._announcements.submit((application, name))
+
+    def leave(self, application: int, name: str, session: LocalSession) -> None:
+        """Take a session out of a room; nothing happens if it is not there."""
+        if session.room != name:
+            return
+        session.room = None
+        self._remove(application, name, session)
+        occupants = self._occupants[application, name]
+        occupants[session.client_id] -= 1
+        if not occupants[session.client_id]:
+            del occupants[session.client_id]
+        if not occupants:
+            del self._occupants[application, name]
+        if redis.is_configured():
+            self._own(self._announcements.submit((application, name)))
+
+    async def occupancy(self, application: int, name: str) -> Occupancy:
+        """Return who is in a room on all nodes; those here only, when Redis is away."""
+        here = self._occupancy_here((application, name))
+        if not redis.is_configured():
+            return here
+        try:
+            answer = await redis.client().eval(_OCCUPANCY, 1, redis.room_key(application, name), redis.node_key(""))
+        except RedisError as error:
+            logger.warning("The occupancy of a room could not be read: %s", error)
+            return here
+        written = dict(zip(answer[::2], answer[1::2], strict=True))
+        written.pop(self.node.encode(), None)
+        others = [Occupancy(count, tuple(ids)) for count, ids in map(orjson.loads, written.values())]
+        listed = tuple(dict.fromkeys(client_id for part in (here, *others) for client_id in part.client_ids))
+        are_all_listed = all(part.clients <= OCCUPANTS_LISTED for part in (here, *others))
+        count = len(listed) if are_all_listed else sum(part.clients for part in (here, *others))
+        return Occupancy(count, listed[:OCCUPANTS_LISTED])
 
     async def online(self, application: int, client_ids: Sequence[str]) -> list[str]:
         """Return those of the clients that have an open session on any node, in the order given."""
@@ -134,24 +225,44 @@ class Presence:
         except RedisError:
             logger.info("Could not give up the presence lease; it expires in %d s", LEASE_SECONDS)
 
+    def _add(self, application: int, name: str, session: LocalSession) -> None:
+        self._sessions.setdefault(application, {}).setdefault(name, {})[session] = None
+
+    def _remove(self, application: int, name: str, session: LocalSession) -> bool:
+        """Remove a session from under a name; return whether it was the last one there."""
+        names = self._sessions.get(application, {})
+        sessions = names.get(name, {})
+        if session not in sessions:
+            return False
+        del sessions[session]
+        if not sessions:
+            del names[name]
+        return not sessions
+
+    def _occupancy_here(self, key: Key) -> Occupancy:
+        occupants = self._occupants.get(key) or Counter[str]()
+        return Occupancy(len(occupants), tuple(islice(occupants, OCCUPANTS_LISTED)))
+
     def _own(self, work: "asyncio.Future[None] | object") -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _keys(self) -> list[Key]:
-        return [(application, client_id) for application, clients in self._sessions.items() for client_id in clients]
+        return [(application, name) for application, names in self._sessions.items() for name in names]
 
     async def _announce(self, keys: Sequence[Key]) -> list[None]:
         pipeline = redis.client().pipeline(transaction=False)
-        for application, client_id in keys:
-            key = redis.online_key(application, client_id)
+        for application, name in dict.fromkeys(keys):
+            key = redis.online_key(application, name)
             # What is true now, not when it was asked: so the last word in Redis is always the table's.
-            if self.local(application, client_id):
+            if self.local(application, name):
                 pipeline.sadd(key, self.node)
                 pipeline.expire(key, CLIENT_SECONDS)
             else:
                 pipeline.srem(key, self.node)
+            if name.startswith(_ROOM):
+                self._announce_occupancy(pipeline, application, name)
         try:
             await pipeline.execute()
         except RedisError as error:
@@ -182,6 +293,15 @@ class Presence:
             except RedisError as error:
                 logger.warning("Presence lease could not be renewed: %s", error)
             await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    def _announce_occupancy(self, pipeline: "Pipeline", application: int, name: str) -> None:
+        key = redis.room_key(application, name)
+        here = self._occupancy_here((application, name))
+        if here.clients:
+            pipeline.hset(key, self.node, orjson.dumps([here.clients, here.client_ids]).decode())
+            pipeline.expire(key, CLIENT_SECONDS)
+        else:
+            pipeline.hdel(key, self.node)
 
     def _next_turn(self) -> list[Key]:
         size = 1 + sum(map(len, self._sessions.values())) // TURNS

@@ -15,7 +15,7 @@ from itertools import islice
 from redis.exceptions import RedisError
 
 from imcore import metrics, redis
-from imcore.delivery.encoding import Delivery, Frame, encode
+from imcore.delivery.encoding import Delivery, encode
 from imcore.delivery.node import Node, node
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Router:
         for delivery in batch:
             for name, held in whereabouts[delivery.application].items():
                 frames = [
-                    Frame(to, frame.body, frame.needs)
+                    frame._replace(to=to)
                     for frame in delivery.frames
                     if (to := [client for client in frame.to if client in held])
                 ]

@@ -14,10 +14,11 @@ from django.conf import settings
 
 from imcore import metrics
 from imcore.appsettings import ApplicationSnapshot, applications
-from imcore.delivery.encoding import IM_SERVICE
+from imcore.delivery.encoding import IM_SERVICE, Priority
 from imcore.delivery.node import node
 from imcore.delivery.outbound import Event, Outbound
 from imcore.errors import ImError, InvalidLogin
+from imcore.gateway import registry
 from imcore.protocol import codec
 from imcore.protocol.codec import Subprotocol
 from imcore.protocol.message_pb2 import CommandType, GenericCommand
@@ -26,13 +27,15 @@ logger = logging.getLogger(__name__)
 
 CLIENTS_PER_CONNECTION = 100
 CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
+# How full a connection's queue may be for a frame that may be dropped.
+SHED_ABOVE: dict[int, float] = {Priority.NORMAL: 0.5, Priority.LOW: 0.1}
 
 
 class Session:
     """One signed-in client on one connection."""
 
     __slots__ = (
-        "_early", "_event", "_header", "_offer", "client_id", "config_bitmap", "connection", "device", "tag",
+        "_early", "_event", "_header", "_offer", "client_id", "config_bitmap", "connection", "device", "room", "tag",
         "token_generation",
     )  # fmt: skip
 
@@ -52,6 +55,7 @@ class Session:
         self.token_generation = token_generation
         self.tag = tag
         self.config_bitmap = config_bitmap
+        self.room: str | None = None
         self._header = codec.header(client_id=client_id)
         self._event = connection.event
         self._offer = connection.outbound.offer
@@ -63,6 +67,10 @@ class Session:
             self._offer(self._event(self._header + body))
         elif len(self._early) < settings.OUTBOUND_MAX_FRAMES:
             self._early.append(body)
+
+    def sheds(self, priority: int) -> bool:
+        """Return whether the connection is too congested for a frame of this priority (realtime-protocol 4.13)."""
+        return self.connection.outbound.is_congested(SHED_ABOVE[priority])
 
     def announce_opened(self) -> None:
         """Let notices through: `opened` precedes every other frame of a client (realtime-protocol 4)."""
@@ -115,9 +123,11 @@ class Connection:
         send: Callable[[Event], Awaitable[None]],
         abort: Callable[[], None],
         origin: str,
+        address: str | None = None,
     ) -> None:
         self.subprotocol = subprotocol
         self.origin = origin
+        self.address = address
         self.lanes: dict[str, Lane] = {}
         self.is_closing = False
         self._application: ApplicationSnapshot | None = None
@@ -210,6 +220,8 @@ class Connection:
         """End a lane's session and the lane with it; the connection and its other clients go on."""
         session, lane.session = lane.session, None
         if session is not None and self._application is not None:
+            for callback in registry.session_ended_callbacks():
+                callback(self.application or self._application, session)
             node.presence.detach(self._application.pk, session)
         if not lane.backlog and self.lanes.get(lane.client_id) is lane:
             del self.lanes[lane.client_id]

@@ -39,6 +39,7 @@ class GatewayConsumer(AsyncConsumer):
             send=send,
             abort=_abort_of(scope),
             origin=_origin(scope),
+            address=(scope.get("client") or (None,))[0],
         )
         connection.expect_login(LoginTimeout())
         try:

@@ -13,11 +13,14 @@ from imcore.errors import ImError
 from imcore.protocol.message_pb2 import CommandType, ErrorCommand, GenericCommand, OpType
 
 if TYPE_CHECKING:
-    from imcore.gateway.connection import Context
+    from imcore.appsettings import ApplicationSnapshot
+    from imcore.gateway.connection import Context, Session
 
 Handler = Callable[["Context", GenericCommand], Awaitable[GenericCommand | None]]
 Failure = Callable[[GenericCommand, ImError], GenericCommand]
 HandlerT = TypeVar("HandlerT", bound=Handler)
+SessionEnded = Callable[["ApplicationSnapshot", "Session"], None]
+SessionEndedT = TypeVar("SessionEndedT", bound=SessionEnded)
 
 
 def error_command(error: ImError) -> ErrorCommand:
@@ -51,6 +54,7 @@ class Registration:
 
 
 _commands: dict[tuple[int, int | None], Registration] = {}
+_session_ended: list[SessionEnded] = []
 
 
 def command(
@@ -70,6 +74,17 @@ def command(
         return handler
 
     return register
+
+
+def session_ended(callback: SessionEndedT) -> SessionEndedT:
+    """Register what is to be done when a session ends, signed out or cut off. It must neither wait nor raise."""
+    _session_ended.append(callback)
+    return callback
+
+
+def session_ended_callbacks() -> list[SessionEnded]:
+    """Return what is to be done when a session ends."""
+    return _session_ended
 
 
 def find(cmd: int, op: int | None) -> Registration | None:

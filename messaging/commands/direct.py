@@ -1,6 +1,7 @@
 """`direct`: send a message."""
 
 from imcore import identifiers
+from imcore.delivery.encoding import Priority
 from imcore.errors import ConversationRequestInvalid, ImError, InternalError
 from imcore.gateway.connection import Context
 from imcore.gateway.registry import command
@@ -9,6 +10,7 @@ from messaging.events import Body, Mentions
 from messaging.models import MessagingSettings
 from messaging.services import sending
 
+_PRIORITIES = {int(priority): priority for priority in Priority}
 _ACK = CommandType.ack  # looking an enum's value up by name is slow
 
 
@@ -37,8 +39,10 @@ async def direct(context: Context, request: GenericCommand) -> GenericCommand:
         push_data=message.pushData,
         mentions=Mentions(tuple(message.mentionPids), message.mentionAll),
         is_transient=message.transient,
+        priority=_PRIORITIES.get(request.priority, Priority.NORMAL),
         wants_receipt=message.r,
         deduplication_token=message.dt,
+        sender_address=context.connection.address,
         now_ms=identifiers.now_ms(),
     )
     return GenericCommand(cmd=_ACK, ackMessage=AckCommand(uid=sent.message_id, t=sent.timestamp_ms))

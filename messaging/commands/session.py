@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 
+from conversations.services import rooms
 from imcore import limits
 from imcore.delivery.node import node
 from imcore.errors import ImError, SessionTokenExpired, SignatureFailed
 from imcore.gateway.connection import Context, Session
 from imcore.gateway.registry import command, failed_with_error
+from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 from messaging.services import sessions
 
@@ -61,7 +63,15 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
         tag=device.tag,
         config_bitmap=device.config_bitmap,
     )
+    is_return = bool(asked.st or asked.r or context.lane.session is not None)
     await context.connection.open_session(context.lane, session)
+    await rooms.come_back(
+        application=context.application.pk,
+        client_id=context.client_id,
+        session=session,
+        is_return=is_return,
+        now_ms=now_ms(),
+    )
     context.connection.logged_in()
     context.after_reply.append(session.announce_opened)
     reply = _answer(OpType.opened, st=signed_in.token.text, stTtl=signed_in.token.ttl_seconds)
@@ -72,6 +82,7 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
 @command(CommandType.session, OpType.close)
 async def close(context: Context, request: GenericCommand) -> GenericCommand:
     """Sign the client out here and void its tokens. JavaScript waits for the reply before it drops the socket."""
+    await rooms.sign_out(application=context.application.pk, session=context.session, now_ms=now_ms())
     await sessions.close(device=context.session.device)
     context.after_reply.append(lambda: context.connection.close_session(context.lane))
     return _answer(OpType.closed)

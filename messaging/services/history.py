@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from conversations.policy import Kind, may_read
-from conversations.services import directory
+from conversations.policy import Kind
+from conversations.services import directory, permissions
 from conversations.services.queries import LastMessage, last_messages_from
 from imcore.bridge import in_database
-from imcore.errors import HistoryRejected
 from messaging.storage import history
 from messaging.storage.history import Boundary, StoredMessage
 
@@ -33,8 +32,7 @@ async def page(
     conversation = await directory.find(
         application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
     )
-    if not may_read(conversation.kind, client_id, conversation.members):
-        raise HistoryRejected
+    await permissions.check_read(conversation=conversation, client_id=client_id)
     messages = await in_database(
         history.page,
         conversation=conversation.pk,

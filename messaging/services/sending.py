@@ -1,6 +1,7 @@
 """THE PIPELINE: from a send to its acknowledgement, top to bottom.
 
-    check the body → find the conversation → may they? → store in a batch → hand the event to delivery → acknowledge
+    find the conversation → check the body → may they? → store in a batch → hand the event to delivery → acknowledge
+                                                          └ to a system conversation: for the service alone
 
 The acknowledgement is returned after the commit and never waits for delivery.
 """
@@ -11,16 +12,17 @@ from typing import NamedTuple
 
 from django.conf import settings as operator
 
-from conversations.policy import POLICIES, may_send
+from conversations.policy import Kind, sending_refusal
 from conversations.services import directory
 from conversations.services.directory import ConversationInfo
 from imcore import identifiers, limits
 from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.delivery import router
+from imcore.delivery.encoding import Priority
+from imcore.delivery.presence import room
 from imcore.errors import (
-    ConversationNotFound,
-    InternalError,
+    ImError,
     InvalidMessagingTarget,
     MessageTooLong,
     SendTimeout,
@@ -29,8 +31,9 @@ from imcore.errors import (
 from messaging.events import Body, Mentions, MessageSent
 from messaging.message_types import message_type
 from messaging.models import MessagingSettings
-from messaging.storage import messages
+from messaging.storage import messages, upstream
 from messaging.storage.messages import Draft, Refused, Stored
+from messaging.storage.upstream import UpstreamDraft
 
 # What is not stored is not checked by the store, so the members it goes to must have been looked up this recently.
 TRANSIENT_MAX_AGE_SECONDS = 5.0
@@ -57,14 +60,19 @@ async def send(
     push_data: str,
     mentions: Mentions,
     is_transient: bool,
+    priority: Priority,
     wants_receipt: bool,
     deduplication_token: str,
+    sender_address: str | None,
     now_ms: int,
 ) -> Acknowledgement:
     """Accept a message: store it and pass it on to every session of every member but `session`.
 
-    The same sender, conversation and deduplication token again get the first acknowledgement, and nobody gets the
-    message twice. Raises ConversationNotFound, MessageTooLong, InvalidMessagingTarget, SendTimeout.
+    In a chat room, to everybody there but the sender; from a system conversation, to nobody. The same sender,
+    conversation and deduplication token again get the first acknowledgement, and nobody gets the message twice.
+    `priority` counts only for what may be dropped: transient messages and those to chat rooms. Raises
+    ConversationNotFound, MessageTooLong, InvalidMessagingTarget, Silenced, TemporarilySilenced, BlockedByConversation,
+    SendTimeout.
     """
     conversation = await directory.find(
         application=application,
@@ -74,10 +82,14 @@ async def send(
     )
     _check_size(settings, body, push_data, mentions)
     conversation = await _check_sender(conversation, sender, now_ms)
+    if conversation.kind is Kind.SYSTEM:
+        return await _hand_to_service(
+            conversation, sender, body, is_transient, _token(deduplication_token), sender_address
+        )
     if is_transient:
-        sent = _pass_on(conversation, sender, body, mentions)
+        sent = _pass_on(conversation, sender, body, mentions, priority)
     else:
-        sent = await _store(conversation, sender, body, mentions, wants_receipt, deduplication_token)
+        sent = await _store(conversation, sender, body, mentions, priority, wants_receipt, deduplication_token)
     acknowledgement, event = sent
     if event is not None:
         router.publish(application, event, skip=session)
@@ -94,9 +106,7 @@ def _check_size(settings: MessagingSettings, body: Body, push_data: str, mention
 
 
 async def _check_sender(conversation: ConversationInfo, sender: str, now_ms: int) -> ConversationInfo:
-    if not POLICIES[conversation.kind].is_served:
-        raise InternalError(f"This server does not support {conversation.kind.label} conversations yet.")
-    if may_send(conversation.kind, sender, conversation.members):
+    if sending_refusal(conversation.kind, sender, conversation.roster, now_ms) is None:
         return conversation
     # What is remembered may be old; only the database can refuse.
     fresh = await directory.find(
@@ -105,12 +115,21 @@ async def _check_sender(conversation: ConversationInfo, sender: str, now_ms: int
         now_ms=now_ms,
         max_age_seconds=0,
     )
-    if not may_send(fresh.kind, sender, fresh.members):
-        raise InvalidMessagingTarget("Only members can send to this conversation.")
+    error = sending_refusal(fresh.kind, sender, fresh.roster, now_ms)
+    if error is not None:
+        raise _explained(error)
     return fresh
 
 
-def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: Mentions) -> _Sent:
+def _explained(error: type[ImError]) -> ImError:
+    return error("Only members can send to this conversation." if error is InvalidMessagingTarget else "")
+
+
+def _audience(conversation: ConversationInfo) -> tuple[str, ...]:
+    return (room(conversation.pk),) if conversation.kind is Kind.CHAT_ROOM else conversation.members
+
+
+def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: Mentions, priority: Priority) -> _Sent:
     at_ms = _transient_clock.next_ms()
     message_id = identifiers.message_id(at_ms)
     event = MessageSent(
@@ -124,7 +143,8 @@ def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: 
         body=body,
         mentions=mentions,
         wants_receipt=False,
-        to=conversation.members,
+        priority=priority,
+        to=_audience(conversation),
     )
     return Acknowledgement(message_id, at_ms), event
 
@@ -134,11 +154,11 @@ async def _store(
     sender: str,
     body: Body,
     mentions: Mentions,
+    priority: Priority,
     wants_receipt: bool,
     deduplication_token: str,
 ) -> _Sent:
-    # PostgreSQL's text cannot hold U+0000; such a body is kept as bytes.
-    is_storable_text = body.text is not None and "\0" not in body.text
+    text, data = _storable(body)
     draft = Draft(
         message_id=identifiers.message_id(identifiers.now_ms()),
         application=conversation.application,
@@ -146,8 +166,8 @@ async def _store(
         kind=conversation.kind,
         members_version=conversation.members_version,
         sender=sender,
-        text=body.text if is_storable_text else None,
-        data=body.binary if body.text is None else None if is_storable_text else body.text.encode(),
+        text=text,
+        data=data,
         is_binary=body.text is None,
         message_type=None if body.text is None else message_type(body.text),
         mention_ids=tuple(client_id for client_id in mentions.client_ids if "\0" not in client_id),
@@ -158,11 +178,9 @@ async def _store(
     outcome = await _batcher.submit(draft)
     if isinstance(outcome, Refused):
         directory.forget(application=conversation.application, conversation_id=conversation.object_id)
-        if outcome.roster is None:
-            raise ConversationNotFound
-        raise InvalidMessagingTarget("Only members can send to this conversation.")
+        raise _explained(outcome.error)
     if outcome.roster is not None:
-        conversation = directory.with_members(conversation, outcome.roster.members, outcome.roster.members_version)
+        conversation = directory.with_roster(conversation, outcome.roster)
     acknowledgement = Acknowledgement(outcome.message_id, outcome.timestamp_ms)
     if outcome.is_repeat:
         return acknowledgement, None
@@ -177,9 +195,46 @@ async def _store(
         body=body,
         mentions=mentions,
         wants_receipt=wants_receipt,
-        to=conversation.members,
+        priority=priority if conversation.kind is Kind.CHAT_ROOM else Priority.HIGH,
+        to=_audience(conversation),
     )
     return acknowledgement, event
+
+
+async def _hand_to_service(
+    conversation: ConversationInfo,
+    sender: str,
+    body: Body,
+    is_transient: bool,
+    token: str | None,
+    sender_address: str | None,
+) -> Acknowledgement:
+    """Keep an upstream message where the service finds it; a transient one is only acknowledged (hooks-and-push 3)."""
+    at_ms = _transient_clock.next_ms()
+    message_id = identifiers.message_id(at_ms)
+    if is_transient:
+        return Acknowledgement(message_id, at_ms)
+    text, data = _storable(body)
+    draft = UpstreamDraft(
+        message_id=message_id,
+        application=conversation.application,
+        conversation=conversation.pk,
+        timestamp_ms=at_ms,
+        sender=sender,
+        sender_address=sender_address,
+        text=text,
+        data=data,
+        is_binary=body.text is None,
+        deduplication_token=token,
+    )
+    return Acknowledgement(*await _upstream.submit(draft))
+
+
+def _storable(body: Body) -> tuple[str | None, bytes | None]:
+    """Return the columns of a body: text, or bytes, as which a text with U+0000 goes, too: PostgreSQL has none such."""
+    if body.text is None:
+        return None, body.binary
+    return (None, body.text.encode()) if "\0" in body.text else (body.text, None)
 
 
 def _token(text: str) -> str | None:
@@ -198,7 +253,17 @@ async def _store_batch(drafts: Sequence[Draft]) -> list[Stored | Refused]:
         raise SendTimeout("The message could not be stored; send it again.") from error
 
 
+async def _store_upstream(drafts: Sequence[UpstreamDraft]) -> list[tuple[str, int]]:
+    try:
+        return await in_database(upstream.store, drafts)
+    except StorageUnavailable as error:
+        raise SendTimeout("The message could not be stored; send it again.") from error
+
+
 _transient_clock = identifiers.RisingClock()
+_upstream: Batcher[UpstreamDraft, tuple[str, int]] = Batcher(
+    _store_upstream, size=operator.STORE_BATCH, backlog=operator.STORE_BACKLOG, name="upstream store"
+)
 _batcher: Batcher[Draft, Stored | Refused] = Batcher(
     _store_batch, size=operator.STORE_BATCH, backlog=operator.STORE_BACKLOG, name="message store"
 )

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection, transaction
 
-from conversations.policy import Kind, may_send
+from conversations.policy import Kind, Roster, sending_refusal
 from conversations.storage import positions
-from conversations.storage.positions import Roster
+from imcore.errors import ConversationNotFound, ImError
 
 # Each try after the second can only fail if something changed in the moment since the last one.
 TRIES = 10
@@ -98,10 +98,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was stored: the sender is not, or no longer, allowed to send. `roster` is None if there is no such
-    conversation any more."""
+    """Nothing was stored, because of `error`: the sender may not, or no longer, send, or the conversation is gone."""
 
-    roster: Roster | None
+    error: type[ImError]
 
 
 class _RepeatsError(Exception):
@@ -127,9 +126,9 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
     has_repeats = False
     for _ in range(TRIES):
         outcomes = {
-            draft.message_id: Refused(rosters.get(draft.conversation))
+            draft.message_id: Refused(error)
             for draft in drafts
-            if draft.conversation in missing or _is_refused(draft, rosters.get(draft.conversation))
+            if (error := _refusal(draft, rosters.get(draft.conversation), missing, now_ms)) is not None
         }
         accepted = [_checked(draft, rosters) for draft in drafts if draft.message_id not in outcomes]
         try:
@@ -149,8 +148,10 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
     raise RuntimeError("A batch could not be stored: what it was checked against kept changing.")
 
 
-def _is_refused(draft: Draft, roster: Roster | None) -> bool:
-    return roster is not None and not may_send(draft.kind, draft.sender, roster.members)
+def _refusal(draft: Draft, roster: Roster | None, missing: set[int], now_ms: int) -> type[ImError] | None:
+    if draft.conversation in missing:
+        return ConversationNotFound
+    return None if roster is None else sending_refusal(draft.kind, draft.sender, roster, now_ms)
 
 
 def _checked(draft: Draft, rosters: Mapping[int, Roster]) -> Draft:

@@ -20,16 +20,23 @@ class Session:
     def __init__(self, client_id: str, config_bitmap: int = 187) -> None:
         self.client_id = client_id
         self.config_bitmap = config_bitmap
+        self.room: str | None = None
         self.got: list[bytes] = []
 
     def deliver(self, body: bytes) -> None:
         """Take a frame."""
         self.got.append(body)
 
+    def sheds(self, priority: int) -> bool:
+        """Never be congested."""
+        return False
 
-def delivery(to: list[str], *, needs: int = 0) -> Delivery:
+
+def delivery(to: list[str], *, needs: int = 0, is_dated: bool = False) -> Delivery:
     """Make a delivery without an order."""
-    return Delivery(APPLICATION, [Frame(to, GenericCommand(peerId="body").SerializeToString(), needs)])
+    return Delivery(
+        APPLICATION, [Frame(to, GenericCommand(peerId="body").SerializeToString(), needs, is_dated=is_dated)]
+    )
 
 
 async def test_a_session_is_there_from_attach_to_detach() -> None:
@@ -46,8 +53,7 @@ async def test_a_session_is_there_from_attach_to_detach() -> None:
 
     assert (both, one) == ([phone, web], [web])
     assert list(presence.local(APPLICATION, "tom")) == []
-    assert presence.all_local() == []
-    assert presence.local_clients(APPLICATION) == {}
+    assert presence.local_sessions(APPLICATION) == {}
     await presence.stop()
 
 
@@ -77,8 +83,8 @@ async def test_on_line_are_those_with_a_session_in_the_order_asked() -> None:
     assert await presence.online(APPLICATION, ["c", "nobody", "elsewhere", "a"]) == ["c", "a"]
     assert await presence.online(APPLICATION, []) == []
 
-    for sessions in list(presence.local_clients(APPLICATION).values()):
-        presence.detach(APPLICATION, sessions[0])
+    for sessions in list(presence.local_sessions(APPLICATION).values()):
+        presence.detach(APPLICATION, next(iter(sessions)))
 
 
 async def test_a_client_without_a_name_for_redis_is_found_too() -> None:
@@ -91,22 +97,23 @@ async def test_a_client_without_a_name_for_redis_is_found_too() -> None:
     assert await presence.online(APPLICATION, odd) == odd
 
     for client_id in odd:
-        presence.detach(APPLICATION, presence.local(APPLICATION, client_id)[0])
+        presence.detach(APPLICATION, next(iter(presence.local(APPLICATION, client_id))))
 
 
 async def test_a_node_hands_a_delivery_to_every_session_of_its_recipients() -> None:
-    """Each frame has a time, later than that of the one before."""
+    """Each frame has a time; what clients keep the time of, one later than all before."""
     node = Node()
     phone, web, mary = Session("tom"), Session("tom"), Session("mary")
     for session in (phone, web, mary):
         await node.presence.attach(APPLICATION, session)
 
     node.deliver(delivery(["tom", "nobody"]))
-    node.deliver(delivery(["mary", "tom"]), skip=web)
+    node.deliver(delivery(["mary", "tom"], is_dated=True), skip=web)
+    node.deliver(delivery(["tom"], is_dated=True), skip=web)
 
-    assert [len(session.got) for session in (phone, web, mary)] == [2, 1, 1]
-    times = [GenericCommand.FromString(body).serverTs for body in phone.got]
-    assert times == sorted(set(times))
+    assert [len(session.got) for session in (phone, web, mary)] == [3, 1, 1]
+    first, second, third = (GenericCommand.FromString(body).serverTs for body in phone.got)
+    assert first < second < third
     assert GenericCommand.FromString(phone.got[0]).peerId == "body"
     for session in (phone, web, mary):
         node.presence.detach(APPLICATION, session)

@@ -357,9 +357,14 @@ class FarSession:
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
         self.config_bitmap = 187
+        self.room: str | None = None
 
     def deliver(self, body: bytes) -> None:
         """Take a frame."""
+
+    def sheds(self, priority: int) -> bool:
+        """Never be congested."""
+        return False
 
 
 async def test_a_query_sees_clients_on_other_nodes(application: Application, signed_in: SignIn) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from conversations.models import Conversation
-from conversations.policy import Kind
+from conversations.policy import Kind, Roster
 from conversations.services import directory
 from conversations.storage import conversations, members, positions
-from conversations.storage.positions import Roster
 from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, LogsCommand, OpType
@@ -21,6 +20,7 @@ from messaging.services import sending
 from messaging.storage import messages
 from tests.conftest import SignIn
 from tests.messaging.gate import Gate, together
+from tests.messaging.storage.drafts import everybody
 from tests.messaging.support import (
     attempt,
     frozen,
@@ -42,9 +42,9 @@ def change(application: Application, conversation_id: str, *, add: tuple[str, ..
     found = conversations.load(application=application.pk, object_id=conversation_id)
     assert found is not None
     if add:
-        members.add(conversation=found, client_ids=add, members_max=500, all_or_nothing=False, now_ms=0)
+        members.add(conversation=found.pk, judge=everybody(*add), by="", now_ms=0)
     if remove:
-        members.remove(conversation=found, client_ids=remove, now_ms=0)
+        members.remove(conversation=found.pk, judge=everybody(*remove), by="", now_ms=0)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ async def test_members_that_never_stop_changing_fail_the_send_in_the_end(
     def changing(**arguments: Any) -> dict[int, Roster]:
         nonlocal tries
         tries += 1
-        found = {pk: Roster(("tom", "jerry"), tries) for pk in arguments["conversations"]}
+        found = {pk: Roster("tom", ("tom", "jerry"), tries) for pk in arguments["conversations"]}
         Conversation.objects.filter(object_id=room).update(members_version=tries + 1000)
         return found
 

@@ -1,10 +1,12 @@
 """Conversations and drafts for tests of the store."""
 
+from dataclasses import replace
 from typing import Any
 
 from conversations.models import Conversation, Member
 from conversations.policy import Kind
 from conversations.storage import conversations, members
+from conversations.storage.changes import Judge, Verdict
 from conversations.storage.conversations import ConversationInfo, NewConversation
 from imcore import identifiers
 from imcore.models import Application
@@ -43,20 +45,24 @@ def draft(conversation: ConversationInfo, sender: str, text: str | None = "", **
     return Draft(**values | fields)
 
 
+def everybody(*client_ids: str) -> Judge:
+    """Judge that all may."""
+    return lambda roster: Verdict(client_ids)
+
+
+def with_version(conversation: ConversationInfo, version: int) -> ConversationInfo:
+    """Return the conversation as a server knows it that last looked at this version."""
+    return replace(conversation, roster=conversation.roster._replace(members_version=version))
+
+
 def joined(conversation: ConversationInfo, *client_ids: str) -> ConversationInfo:
     """Add members; return the conversation as it is then."""
-    change = members.add(
-        conversation=conversation, client_ids=client_ids, members_max=500, all_or_nothing=False, now_ms=T
-    )
-    assert change is not None
-    return change.conversation
+    return members.add(conversation=conversation.pk, judge=everybody(*client_ids), by="", now_ms=T).conversation
 
 
 def left(conversation: ConversationInfo, *client_ids: str) -> ConversationInfo:
     """Remove members; return the conversation as it is then."""
-    change = members.remove(conversation=conversation, client_ids=client_ids, now_ms=T)
-    assert change is not None
-    return change.conversation
+    return members.remove(conversation=conversation.pk, judge=everybody(*client_ids), by="", now_ms=T).conversation
 
 
 def stored(conversation: ConversationInfo) -> list[Message]:

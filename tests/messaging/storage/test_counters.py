@@ -1,7 +1,7 @@
 """Unread and mentioned are arithmetic on counters: after any history they are what counting would find."""
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from conversations.storage.conversations import ConversationInfo
 from imcore.models import Application
 from messaging.storage import messages
 from messaging.storage.messages import Draft, Stored
-from tests.messaging.storage.drafts import T, draft, joined, left, member, new_conversation, row
+from tests.messaging.storage.drafts import T, draft, joined, left, member, new_conversation, row, with_version
 
 # `IMCORE_COUNTER_EXAMPLES=2000` for a thorough run.
 EXAMPLES = int(os.environ.get("IMCORE_COUNTER_EXAMPLES", "40"))
@@ -116,7 +116,7 @@ def to_draft(known: ConversationInfo, one: Send) -> Draft:
     """Make the draft of a send by a server that has checked the sender against the members it knows."""
     if one.name not in known.members:
         # It was checked against others, long ago.
-        known = replace(known, members_version=0)
+        known = with_version(known, 0)
     return draft(known, one.name, mention_ids=one.mentioned, mention_all=one.everybody, deduplication_token=one.token)
 
 

@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conversations.models import Conversation
-from conversations.policy import Kind
+from conversations.policy import Kind, Roster
 from conversations.storage.conversations import ConversationInfo
-from conversations.storage.positions import Roster
 from imcore.bridge import in_database
+from imcore.errors import ConversationNotFound, InvalidMessagingTarget
 from imcore.models import Application
 from messaging.models import Message
 from messaging.storage import messages
 from messaging.storage.messages import Draft, Refused, Stored
-from tests.messaging.storage.drafts import T, draft, joined, left, member, new_conversation, row, stored
+from tests.messaging.storage.drafts import T, draft, joined, left, member, new_conversation, row, stored, with_version
 
 SLOW_DATABASE = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -100,14 +100,14 @@ def test_a_batch_may_mix_new_ones_repeats_refusals_and_unknown_conversations(app
         now_ms=T + 100,
     )
 
-    now = Roster(("tom", "jerry"), room.members_version + 1)
+    now = Roster("tom", ("tom", "jerry"), room.members_version + 1)
     again, two, mary, nowhere, two_again, three, nowhere_again = outcomes
     assert as_stored(again) == replace(as_stored(first), is_repeat=True, roster=now)
     assert (as_stored(two).seq, as_stored(two).timestamp_ms, as_stored(two).is_repeat) == (2, T + 100, False)
     assert as_stored(two_again) == replace(as_stored(two), is_repeat=True)
     assert (as_stored(three).seq, as_stored(three).timestamp_ms) == (3, T + 101)
-    assert mary == Refused(now)
-    assert nowhere == nowhere_again == Refused(None)
+    assert mary == Refused(InvalidMessagingTarget)
+    assert nowhere == nowhere_again == Refused(ConversationNotFound)
     assert [message.text for message in stored(room)] == ["one", "two", "three"]
     assert not Message.objects.filter(conversation_id=gone.pk).exists()
 
@@ -120,7 +120,7 @@ def test_the_members_are_told_to_those_who_knew_others(application: Application)
 
     outcomes = messages.store([draft(room, "tom"), draft(now, "jerry"), draft(other, "tom")], now_ms=T)
 
-    roster = Roster(("tom", "jerry"), now.members_version)
+    roster = Roster("tom", ("tom", "jerry"), now.members_version)
     assert [as_stored(outcome).roster for outcome in outcomes] == [roster, roster, None]
 
 
@@ -128,12 +128,12 @@ def test_the_members_are_told_to_those_who_knew_others(application: Application)
 def test_any_other_version_than_the_stored_one_asks_for_the_members(application: Application, version: int) -> None:
     """Checklist 53: memory is never authority, whether it is behind or, after a restored backup, ahead."""
     room = new_conversation(application, "tom", "jerry")
-    remembered = replace(room, members_version=room.members_version + version)
+    remembered = with_version(room, room.members_version + version)
 
     outcomes = messages.store([draft(remembered, "tom"), draft(remembered, "mary")], now_ms=T)
 
-    assert as_stored(outcomes[0]).roster == Roster(("tom", "jerry"), room.members_version)
-    assert outcomes[1] == Refused(Roster(("tom", "jerry"), room.members_version))
+    assert as_stored(outcomes[0]).roster == Roster("tom", ("tom", "jerry"), room.members_version)
+    assert outcomes[1] == Refused(InvalidMessagingTarget)
 
 
 def test_a_sender_is_checked_by_the_kind_of_conversation(application: Application) -> None:
@@ -144,7 +144,7 @@ def test_a_sender_is_checked_by_the_kind_of_conversation(application: Applicatio
 
     (outcome,) = messages.store([draft(as_room, "a stranger")], now_ms=T)
 
-    assert as_stored(outcome).roster == Roster(("tom", "jerry"), now.members_version)
+    assert as_stored(outcome).roster == Roster("tom", ("tom", "jerry"), now.members_version)
 
 
 def test_a_refused_batch_changes_nothing(application: Application) -> None:

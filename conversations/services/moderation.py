@@ -1,0 +1,323 @@
+"""Roles, silences and block lists: who may speak, who may be here, and who may say so (realtime-protocol 4.7, 4.8)."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from conversations.events import (
+    ClientsBlocked,
+    ClientsUnblocked,
+    MembersSilenced,
+    MembersUnsilenced,
+    RoleChanged,
+)
+from conversations.models import ConversationSettings
+from conversations.policy import Action, Kind, Role, Roster, Standing, may_change, standing
+from conversations.services import directory, permissions
+from conversations.services.permissions import Seated, check_client_ids, facts, features_of
+from conversations.storage import moderation
+from conversations.storage.changes import Change, Judge, Verdict
+from conversations.storage.conversations import ConversationInfo
+from conversations.storage.moderation import Page
+from imcore import limits
+from imcore.bridge import in_database
+from imcore.delivery import router
+from imcore.errors import (
+    BlockListDisabled,
+    BlockListFull,
+    ConversationRequestInvalid,
+    ImError,
+    MembershipRequired,
+    OperationUnauthorized,
+    SilenceListFull,
+    UnknownRole,
+)
+
+__all__ = ["Page", "Request", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Who asks for something in which conversation, and when. `session`: what shows that one is in a chat room."""
+
+    application: int
+    settings: ConversationSettings
+    conversation_id: str
+    client_id: str
+    now_ms: int
+    session: Seated | None = None
+
+
+class ListBound(NamedTuple):
+    """How a list is bounded: who is on it, how many may be, and what is said to the others."""
+
+    listed: Callable[[Roster], Collection[str]]
+    max_of_normal: int
+    full: type[ImError]
+    only_members: bool
+
+    def max_of(self, kind: Kind) -> int:
+        """Return how many may be on the list of a conversation of this kind."""
+        return self.max_of_normal if kind is Kind.NORMAL else limits.LISTED_IN_ROOM_MAX
+
+
+_SILENCED = ListBound(lambda roster: roster.silenced, limits.SILENCED_MAX, SilenceListFull, only_members=True)
+_BLOCKED = ListBound(lambda roster: roster.blocked, limits.BLOCKED_MAX, BlockListFull, only_members=False)
+
+
+async def silence(request: Request, *, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
+    """Silence members for good: they read on and cannot send. Repeating it is harmless.
+
+    Those who do not stand lower fail with 4320, those who are no members with 4317, those for whom the list has no
+    room with 4561. Raises ConversationNotFound, ConversationNotAllowed, RolesDisabled, MembershipRequired,
+    OperationUnauthorized if nobody is left, ConversationRequestInvalid.
+    """
+    conversation, wanted = await _asked(request, client_ids)
+    judge = await _judge(request, conversation, wanted, Action.SILENCE, all_or_nothing, _SILENCED)
+    change = await in_database(
+        moderation.silence,
+        conversation=conversation.pk,
+        judge=judge,
+        by=request.client_id,
+        until_ms=None,
+        now_ms=request.now_ms,
+    )
+    if _is_new(change):
+        event = MembersSilenced(silenced=change.changed, **facts(change.conversation, request.client_id))
+        router.publish(request.application, event)
+    return change.verdict
+
+
+async def unsilence(request: Request, *, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
+    """Let silenced members send again. Repeating it is harmless. Raises as `silence` does."""
+    conversation, wanted = await _asked(request, client_ids)
+    judge = await _judge(request, conversation, wanted, Action.SILENCE, all_or_nothing)
+    change = await in_database(
+        moderation.unsilence, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
+    )
+    if _is_new(change):
+        event = MembersUnsilenced(unsilenced=change.changed, **facts(change.conversation, request.client_id))
+        router.publish(request.application, event)
+    return change.verdict
+
+
+async def list_silenced(request: Request, *, after: int, limit: int) -> Page:
+    """Return a page of those who are silenced. For members; raises MembershipRequired."""
+    conversation = await _readable(request, Action.LIST_SILENCED)
+    return await in_database(
+        moderation.list_silenced, conversation=conversation.pk, after=after, limit=limit, now_ms=request.now_ms
+    )
+
+
+async def silenced_among(request: Request, *, client_ids: Sequence[str]) -> list[str]:
+    """Return those of the clients that cannot send here. For members; raises MembershipRequired."""
+    roster = (await _readable(request, Action.LIST_SILENCED)).roster
+    ends = {one: roster.silenced[one] for one in dict.fromkeys(client_ids) if one in roster.silenced}
+    return [one for one, until_ms in ends.items() if until_ms is None or until_ms > request.now_ms]
+
+
+async def block(request: Request, *, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
+    """Block clients: members are out at once, and nobody blocked can come back. Repeating it is harmless.
+
+    Fails and raises as `silence` does, but anybody can be blocked; the list's errors are 4543 and BlockListDisabled.
+    """
+    conversation, wanted = await _asked(request, client_ids)
+    judge = await _judge(request, conversation, wanted, Action.BLOCK, all_or_nothing, _BLOCKED)
+    change, removed = await in_database(
+        moderation.block, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
+    )
+    if _is_new(change):
+        event = ClientsBlocked(blocked=change.changed, removed=removed, **facts(change.conversation, request.client_id))
+        router.publish(request.application, event)
+    return change.verdict
+
+
+async def unblock(request: Request, *, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
+    """Take clients off the block list. They do not become members again. Raises as `block` does."""
+    conversation, wanted = await _asked(request, client_ids)
+    judge = await _judge(request, conversation, wanted, Action.BLOCK, all_or_nothing)
+    change = await in_database(
+        moderation.unblock, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
+    )
+    if _is_new(change):
+        event = ClientsUnblocked(unblocked=change.changed, **facts(change.conversation, request.client_id))
+        router.publish(request.application, event)
+    return change.verdict
+
+
+async def list_blocked(request: Request, *, after: int, limit: int) -> Page:
+    """Return a page of those who are blocked. For members; raises MembershipRequired, BlockListDisabled."""
+    conversation = await _readable(request, Action.LIST_BLOCKED)
+    return await in_database(moderation.list_blocked, conversation=conversation.pk, after=after, limit=limit)
+
+
+async def blocked_among(request: Request, *, client_ids: Sequence[str]) -> list[str]:
+    """Return those of the clients that are blocked here. For members; raises as `list_blocked`."""
+    roster = (await _readable(request, Action.LIST_BLOCKED)).roster
+    return [one for one in dict.fromkeys(client_ids) if one in roster.blocked]
+
+
+async def refuse_invitations(request: Request, *, conversation_ids: Sequence[str]) -> Verdict:
+    """Note that the caller does not want to be pulled into conversations. `conversation_id` of the request is unused.
+
+    Fails with 4543 for those over the limit, with the error of finding them for those that are not there. Raises
+    BlockListDisabled.
+    """
+    return await _each_refusal(request, conversation_ids, is_refusing=True)
+
+
+async def accept_invitations(request: Request, *, conversation_ids: Sequence[str]) -> Verdict:
+    """Note that the caller may be pulled into conversations again. As `refuse_invitations`."""
+    return await _each_refusal(request, conversation_ids, is_refusing=False)
+
+
+async def list_refused(request: Request, *, after: int, limit: int) -> Page:
+    """Return a page of the ids of conversations the caller does not want to be pulled into."""
+    _check_block_lists(request)
+    return await in_database(
+        moderation.list_refused,
+        application=request.application,
+        client_id=request.client_id,
+        after=after,
+        limit=limit,
+    )
+
+
+async def change_role(request: Request, *, target: str, role_name: str) -> str:
+    """Give a member the role Manager or Member, and return the id of the record. Repeating it is harmless.
+
+    Raises ConversationNotFound, ConversationNotAllowed, RolesDisabled, UnknownRole, MembershipRequired if either is no
+    member, OperationUnauthorized for anybody but the Owner (or a Manager, where the application lets them) and for the
+    role Owner, which cannot be given.
+    """
+    conversation, _ = await _asked(request, [target])
+    features = features_of(request.settings)
+
+    def check(roster: Roster) -> None:
+        actor = standing(conversation.kind, roster, request.client_id)
+        permissions.check(Action.CHANGE_ROLE, conversation.kind, actor, features)
+        if role_name not in Role.values:
+            raise UnknownRole(f"The roles are {', '.join(Role.values)}.")
+        if role_name == Role.OWNER:
+            raise OperationUnauthorized("Nobody can be made Owner.")
+        there = standing(conversation.kind, roster, target)
+        if there is Standing.OUTSIDER:
+            raise MembershipRequired("Only a member has a role.", client_ids=(target,))
+        if not may_change(actor, there, features):
+            raise OperationUnauthorized(client_ids=(target,))
+
+    # Before the role is read: who may not ask, is not told which roles there are.
+    change = await in_database(
+        moderation.change_role,
+        conversation=conversation.pk,
+        client_id=target,
+        role=Role(role_name) if role_name in Role.values else Role.MEMBER,
+        check=check,
+        by=request.client_id,
+        now_ms=request.now_ms,
+    )
+    directory.remember(change.conversation)
+    if change.is_new:
+        event = RoleChanged(client_id=target, role=Role(role_name), **facts(change.conversation, request.client_id))
+        router.publish(request.application, event)
+    return change.info_id
+
+
+async def _asked(request: Request, client_ids: Sequence[str]) -> tuple[ConversationInfo, tuple[str, ...]]:
+    conversation = await _fresh(request)
+    wanted = tuple(dict.fromkeys(client_ids))
+    if not wanted:
+        raise ConversationRequestInvalid("No client ids.")
+    check_client_ids(wanted)
+    return conversation, wanted
+
+
+async def _fresh(request: Request) -> ConversationInfo:
+    return await directory.find(
+        application=request.application,
+        conversation_id=request.conversation_id,
+        now_ms=request.now_ms,
+        max_age_seconds=0,
+    )
+
+
+async def _readable(request: Request, action: Action) -> ConversationInfo:
+    conversation = await _fresh(request)
+    is_here = await permissions.is_present(conversation, request.client_id, request.session)
+    actor = standing(conversation.kind, conversation.roster, request.client_id, is_present=is_here)
+    permissions.check(action, conversation.kind, actor, features_of(request.settings))
+    return conversation
+
+
+async def _judge(
+    request: Request,
+    conversation: ConversationInfo,
+    wanted: tuple[str, ...],
+    action: Action,
+    all_or_nothing: bool,
+    bound: ListBound | None = None,
+) -> Judge:
+    """Return the rule for actions on others: who stands lower, and for whom the list has room."""
+    is_here = await permissions.is_present(conversation, request.client_id, request.session)
+    features = features_of(request.settings)
+    kind = conversation.kind
+
+    def judge(roster: Roster) -> Verdict:
+        actor = standing(kind, roster, request.client_id, is_present=is_here)
+        permissions.check(action, kind, actor, features)
+        reasons: dict[str, type[ImError]] = {}
+        listed = () if bound is None else bound.listed(roster)
+        room = 0 if bound is None else bound.max_of(kind) - len(listed)
+        for one in wanted:
+            target = standing(kind, roster, one)
+            if one == request.client_id or not may_change(actor, target, features):
+                reasons[one] = OperationUnauthorized
+            elif bound is None or one in listed:
+                continue
+            elif bound.only_members and kind is Kind.NORMAL and target is Standing.OUTSIDER:
+                reasons[one] = MembershipRequired
+            elif room <= 0:
+                reasons[one] = bound.full
+            else:
+                room -= 1
+        return permissions.verdict(wanted, reasons, all_or_nothing=all_or_nothing, is_partial=False)
+
+    return judge
+
+
+def _is_new(change: Change) -> bool:
+    directory.remember(change.conversation)
+    return bool(change.changed)
+
+
+def _check_block_lists(request: Request) -> None:
+    if not request.settings.block_lists_enabled:
+        raise BlockListDisabled
+
+
+async def _each_refusal(request: Request, conversation_ids: Sequence[str], *, is_refusing: bool) -> Verdict:
+    _check_block_lists(request)
+    allowed: list[str] = []
+    failed: list[ImError] = []
+    for conversation_id in list(dict.fromkeys(conversation_ids))[: limits.LIST_PAGE_MAX]:
+        try:
+            conversation = await _fresh(replace(request, conversation_id=conversation_id))
+            await _write_refusal(request, conversation, is_refusing)
+        except ImError as error:
+            failed.append(type(error)(error.detail, client_ids=(conversation_id,)))
+        else:
+            allowed.append(conversation_id)
+    return Verdict(tuple(allowed), tuple(failed))
+
+
+async def _write_refusal(request: Request, conversation: ConversationInfo, is_refusing: bool) -> None:
+    if not is_refusing:
+        await in_database(moderation.accept, conversation=conversation.pk, client_id=request.client_id)
+    elif not await in_database(
+        moderation.refuse,
+        conversation=conversation.pk,
+        client_id=request.client_id,
+        limit=limits.BLOCKED_MAX,
+        now_ms=request.now_ms,
+    ):
+        raise BlockListFull

@@ -1,0 +1,30 @@
+"""System conversations as their subscribers see them."""
+
+from collections.abc import Mapping, Sequence
+
+from conversations.storage import subscriptions
+from conversations.storage.conversations import ConversationInfo
+from conversations.storage.subscriptions import Following
+from imcore.bridge import in_database
+
+
+async def subscribe(*, conversation: ConversationInfo, client_id: str, now_ms: int) -> None:
+    """Make a client follow a system conversation. Repeating it is harmless; nobody is told."""
+    await in_database(subscriptions.subscribe, conversation=conversation.pk, client_id=client_id, now_ms=now_ms)
+
+
+async def unsubscribe(*, conversation: ConversationInfo, client_id: str) -> None:
+    """Make a client no longer follow a system conversation. Repeating it is harmless; nobody is told."""
+    await in_database(subscriptions.unsubscribe, conversation=conversation.pk, client_id=client_id)
+
+
+async def count(*, conversation: ConversationInfo) -> int:
+    """Return how many clients follow a system conversation."""
+    return await in_database(subscriptions.count, conversation=conversation.pk)
+
+
+async def of_client(*, application: int, client_id: str, conversations: Sequence[int]) -> Mapping[int, Following]:
+    """Return a client's subscriptions among some conversations, by number."""
+    return await in_database(
+        subscriptions.of_client, application=application, client_id=client_id, conversations=conversations
+    )

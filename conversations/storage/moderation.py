@@ -1,0 +1,211 @@
+"""Roles, silences and blocks: the lists beside the members."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from django.db import transaction
+
+from conversations.models import Block, Conversation, MemberInfo, Silence
+from conversations.policy import Role, Roster
+from conversations.storage.changes import Change, Judge, changed, lock, next_update_ms, unchanged
+from conversations.storage.conversations import ConversationInfo
+from conversations.storage.kept_notices import EVERYBODY, Kept, concerning, keep, leaving
+from conversations.storage.members import without
+from imcore.identifiers import iso_date, object_id
+
+
+class Page(NamedTuple):
+    """A page of a list, and where the next one begins; None if this is the last."""
+
+    names: list[str]
+    next_after: int | None
+
+
+@transaction.atomic
+def silence(*, conversation: int, judge: Judge, by: str, until_ms: int | None, now_ms: int) -> Change:
+    """Silence those the judge allows who are not silenced yet, until `until_ms` or for good."""
+    row, roster = lock(conversation)
+    verdict = judge(roster)
+    new = tuple(one for one in verdict.allowed if roster.silenced.get(one, 0) is not None)
+    if not new:
+        return Change((), verdict, unchanged(row, roster))
+    at_ms = next_update_ms(row, now_ms)
+    Silence.objects.bulk_create(
+        (
+            Silence(
+                conversation=row,
+                application_id=row.application_id,
+                client_id=client_id,
+                until_ms=until_ms,
+                created_ms=at_ms,
+            )
+            for client_id in new
+        ),
+        update_conflicts=True,
+        unique_fields=["conversation", "client_id"],
+        update_fields=["until_ms"],
+    )
+    if until_ms is None:
+        keep(row, at_ms, concerning(new, "shutuped", by, at_ms))
+    silenced = {**roster.silenced, **dict.fromkeys(new, until_ms)}
+    return Change(new, verdict, changed(row, roster._replace(silenced=silenced), at_ms, has_silenced=True))
+
+
+@transaction.atomic
+def unsilence(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
+    """Let those the judge allows who are silenced speak again."""
+    row, roster = lock(conversation)
+    verdict = judge(roster)
+    lifted = tuple(one for one in verdict.allowed if one in roster.silenced)
+    if not lifted:
+        return Change((), verdict, unchanged(row, roster))
+    at_ms = next_update_ms(row, now_ms)
+    Silence.objects.filter(conversation=row, client_id__in=lifted).delete()
+    keep(row, at_ms, concerning(lifted, "unshutuped", by, at_ms))
+    left = {one: until_ms for one, until_ms in roster.silenced.items() if one not in set(lifted)}
+    return Change(lifted, verdict, changed(row, roster._replace(silenced=left), at_ms, has_silenced=bool(left)))
+
+
+class BlockChange(NamedTuple):
+    """What blocking did: the change, and which of the blocked had been members."""
+
+    change: Change
+    removed: tuple[str, ...]
+
+
+@transaction.atomic
+def block(*, conversation: int, judge: Judge, by: str, now_ms: int) -> BlockChange:
+    """Block those the judge allows who are not blocked yet, and take them out of the conversation."""
+    row, roster = lock(conversation)
+    verdict = judge(roster)
+    new = tuple(one for one in verdict.allowed if one not in roster.blocked)
+    if not new:
+        return BlockChange(Change((), verdict, unchanged(row, roster)), ())
+    at_ms = next_update_ms(row, now_ms)
+    Block.objects.bulk_create(
+        Block(conversation=row, application_id=row.application_id, client_id=client_id, created_ms=at_ms)
+        for client_id in new
+    )
+    members = set(roster.members)
+    removed = tuple(one for one in new if one in members)
+    keep(row, at_ms, concerning(new, "blocked", by, at_ms))
+    if removed:
+        keep(row, at_ms, leaving(removed, by, at_ms))
+    Conversation.objects.filter(pk=row.pk).update(has_blocked=True)
+    roster = roster._replace(blocked=roster.blocked.union(new))
+    after = without(row, roster, removed, at_ms) if removed else changed(row, roster, at_ms)
+    return BlockChange(Change(new, verdict, after), removed)
+
+
+@transaction.atomic
+def unblock(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
+    """Take those the judge allows off the block list. They do not become members again."""
+    row, roster = lock(conversation)
+    verdict = judge(roster)
+    lifted = tuple(one for one in verdict.allowed if one in roster.blocked)
+    if not lifted:
+        return Change((), verdict, unchanged(row, roster))
+    at_ms = next_update_ms(row, now_ms)
+    Block.objects.filter(conversation=row, client_id__in=lifted, is_by_client=False).delete()
+    keep(row, at_ms, concerning(lifted, "unblocked", by, at_ms))
+    left = roster.blocked.difference(lifted)
+    has_blocked = bool(left or roster.refusing)
+    return Change(lifted, verdict, changed(row, roster._replace(blocked=left), at_ms, has_blocked=has_blocked))
+
+
+class RoleChange(NamedTuple):
+    """A member's role as it is now, the id of its record, and the conversation; `is_new`: it was another before."""
+
+    info_id: str
+    is_new: bool
+    conversation: ConversationInfo
+
+
+@transaction.atomic
+def change_role(
+    *, conversation: int, client_id: str, role: Role, check: Callable[[Roster], None], by: str, now_ms: int
+) -> RoleChange:
+    """Give a member a role. `check` raises what forbids it. The first role of a conversation pins its owner."""
+    row, roster = lock(conversation)
+    check(roster)
+    at_ms = next_update_ms(row, now_ms)
+    record = MemberInfo.objects.filter(conversation=row, client_id=client_id).first()
+    if record is not None and record.role == role:
+        return RoleChange(record.info_id, False, unchanged(row, roster))
+    if record is None:
+        record = MemberInfo(
+            conversation=row,
+            application_id=row.application_id,
+            info_id=object_id(at_ms),
+            client_id=client_id,
+            created_ms=at_ms,
+        )
+    record.role = role
+    record.updated_ms = at_ms
+    record.save()
+    fields = {"initBy": by, "udate": iso_date(at_ms), "info": {"pid": client_id, "role": role.value}}
+    keep(row, at_ms, [Kept(EVERYBODY, "member_info_changed", fields)])
+    managers = roster.managers - {client_id} | ({client_id} if role is Role.MANAGER else set())
+    after = changed(row, roster._replace(managers=managers, has_roles=True), at_ms, has_roles=True)
+    return RoleChange(record.info_id, True, after)
+
+
+def list_silenced(*, conversation: int, after: int, limit: int, now_ms: int) -> Page:
+    """Return a page of the clients who are silenced for good, in the order they were."""
+    rows = Silence.objects.filter(conversation=conversation, until_ms=None, id__gt=after)
+    return _page(rows.order_by("id").values_list("id", "client_id")[: limit + 1], limit)
+
+
+def list_blocked(*, conversation: int, after: int, limit: int) -> Page:
+    """Return a page of the clients whom a conversation has blocked, in the order they were."""
+    rows = Block.objects.filter(conversation=conversation, is_by_client=False, id__gt=after)
+    return _page(rows.order_by("id").values_list("id", "client_id")[: limit + 1], limit)
+
+
+@transaction.atomic
+def refuse(*, conversation: int, client_id: str, limit: int, now_ms: int) -> bool:
+    """Note that a client does not want to be pulled into a conversation; False if it refuses `limit` already."""
+    row, roster = lock(conversation)
+    if client_id in roster.refusing:
+        return True
+    mine = Block.objects.filter(application=row.application_id, client_id=client_id, is_by_client=True)
+    if mine.count() >= limit:
+        return False
+    Block.objects.create(
+        conversation=row,
+        application_id=row.application_id,
+        client_id=client_id,
+        is_by_client=True,
+        created_ms=now_ms,
+    )
+    Conversation.objects.filter(pk=row.pk).update(has_blocked=True)
+    return True
+
+
+@transaction.atomic
+def accept(*, conversation: int, client_id: str) -> None:
+    """Note that a client may be pulled into a conversation again."""
+    row, roster = lock(conversation)
+    Block.objects.filter(conversation=row, client_id=client_id, is_by_client=True).delete()
+    has_blocked = bool(roster.blocked or roster.refusing - {client_id})
+    Conversation.objects.filter(pk=row.pk).update(has_blocked=has_blocked)
+
+
+def list_refused(*, application: int, client_id: str, after: int, limit: int) -> Page:
+    """Return a page of the ids of conversations a client does not want to be pulled into."""
+    rows = Block.objects.filter(application=application, client_id=client_id, is_by_client=True, id__gt=after)
+    return _page(rows.order_by("id").values_list("id", "conversation__object_id")[: limit + 1], limit)
+
+
+def member_infos(*, conversation: int, client_ids: Sequence[str] | None, limit: int, skip: int) -> list[MemberInfo]:
+    """Return role records of a conversation, oldest first; of some clients only, if `client_ids` is given."""
+    rows = MemberInfo.objects.filter(conversation=conversation)
+    if client_ids is not None:
+        rows = rows.filter(client_id__in=client_ids)
+    return list(rows.order_by("id")[skip : skip + limit])
+
+
+def _page(rows: Iterable[tuple[int, str]], limit: int) -> Page:
+    found = list(rows)
+    names = [client_id for _, client_id in found[:limit]]
+    return Page(names, found[limit - 1][0] if len(found) > limit else None)
