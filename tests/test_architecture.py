@@ -250,8 +250,9 @@ def test_every_event_has_an_encoder(module: ModuleType) -> None:
     classes = {
         value for _, value in getmembers(module, dataclasses.is_dataclass) if value.__module__ == module.__name__
     }
-    # What is only a part of an event is none.
+    # What is only a part of an event, or what several have in common, is none.
     parts = {field.type for event in classes for field in dataclasses.fields(event)}
+    parts |= {base for event in classes for base in event.__mro__[1:]}
 
     assert classes - parts <= encoded_events()
     assert classes - parts

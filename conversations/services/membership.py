@@ -119,7 +119,8 @@ async def remove(
         actor = standing(kind, roster, client_id)
         if client_id in wanted:
             permissions.check(Action.LEAVE, kind, actor, features)
-        forbidden = refusal(Action.REMOVE, kind, actor, features)
+        others = set(wanted) - {client_id}
+        forbidden = refusal(Action.REMOVE, kind, actor, features) if others else None
         if forbidden is not None and (client_id not in wanted or actor is Standing.OUTSIDER):
             raise forbidden
         reasons: dict[str, type[ImError]] = {}
