@@ -154,6 +154,9 @@ POLICIES: Mapping[Kind, KindPolicy] = MappingProxyType(
 # Actions of which somebody else is the object, who must stand lower than the actor.
 TOWARDS_OTHERS = frozenset({Action.REMOVE, Action.CHANGE_ROLE, Action.SILENCE, Action.BLOCK})
 
+# Where anybody may send; looked up for every message.
+_OPEN_TO_SENDERS = frozenset(kind for kind, row in POLICIES.items() if row.least[Action.SEND] is Standing.OUTSIDER)
+
 # What an outsider is told, where it is not "membership required".
 _TO_OUTSIDERS: Mapping[Action, type[ImError]] = {
     Action.UPDATE: ConversationUpdateRejected,
@@ -230,7 +233,7 @@ def may_change(actor: Standing, target: Standing, features: Features) -> bool:
 
 def sending_refusal(kind: Kind, sender: str, roster: Roster, now_ms: int) -> type[ImError] | None:
     """Return the error that a send is answered with; None if it is allowed (realtime-protocol 4.9.1)."""
-    if POLICIES[kind].least[Action.SEND] is not Standing.OUTSIDER and sender not in roster.members:
+    if sender not in roster.members and kind not in _OPEN_TO_SENDERS:
         return InvalidMessagingTarget
     if sender in roster.blocked:
         return BlockedByConversation

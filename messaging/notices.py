@@ -8,7 +8,8 @@ from imcore.delivery.encoding import Notice, Order, encoder
 from imcore.protocol.message_pb2 import CommandType, DirectCommand, GenericCommand
 from messaging.events import MessageSent
 
-_DIRECT = CommandType.direct  # looking an enum's value up by name is slow
+# Looking an enum's value up by name is slow.
+_DIRECT, _CHAT_ROOM, _TEMPORARY = CommandType.direct, Kind.CHAT_ROOM, Kind.TEMPORARY
 
 
 def _place(event: MessageSent) -> Order | None:
@@ -39,7 +40,7 @@ def direct(event: MessageSent) -> Iterator[Notice]:
     yield Notice(
         to=event.to,
         command=GenericCommand(cmd=_DIRECT, directMessage=body),
-        needs=TEMPORARY_CONVERSATIONS if event.kind == Kind.TEMPORARY else 0,
+        needs=TEMPORARY_CONVERSATIONS if event.kind is _TEMPORARY else 0,
         priority=event.priority,
-        but=event.sender if event.kind == Kind.CHAT_ROOM else "",
+        but=event.sender if event.kind is _CHAT_ROOM else "",
     )

@@ -48,11 +48,12 @@ class Node:
             at_ms = self.clock.next_ms() if frame.is_dated else self.clock.last_ms()
             body = codec.server_time(at_ms) + frame.body
             needs, priority, but = frame.needs, frame.priority, frame.but
+            may_be_shed = priority != Priority.HIGH
             for name in frame.to:
                 for session in clients.get(name, ()):
                     if session is skip or session.config_bitmap & needs != needs or session.client_id == but:
                         continue
-                    if priority != Priority.HIGH and session.sheds(priority):
+                    if may_be_shed and session.sheds(priority):
                         metrics.count("delivery.shed")
                         continue
                     session.deliver(body)

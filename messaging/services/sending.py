@@ -35,6 +35,8 @@ from messaging.storage import messages, upstream
 from messaging.storage.messages import Draft, Refused, Stored
 from messaging.storage.upstream import UpstreamDraft
 
+# Looking an enum's value up by name is slow.
+_SYSTEM, _CHAT_ROOM, _HIGH = Kind.SYSTEM, Kind.CHAT_ROOM, Priority.HIGH
 # What is not stored is not checked by the store, so the members it goes to must have been looked up this recently.
 TRANSIENT_MAX_AGE_SECONDS = 5.0
 
@@ -82,7 +84,7 @@ async def send(
     )
     _check_size(settings, body, push_data, mentions)
     conversation = await _check_sender(conversation, sender, now_ms)
-    if conversation.kind is Kind.SYSTEM:
+    if conversation.kind is _SYSTEM:
         return await _hand_to_service(
             conversation, sender, body, is_transient, _token(deduplication_token), sender_address
         )
@@ -126,7 +128,7 @@ def _explained(error: type[ImError]) -> ImError:
 
 
 def _audience(conversation: ConversationInfo) -> tuple[str, ...]:
-    return (room(conversation.pk),) if conversation.kind is Kind.CHAT_ROOM else conversation.members
+    return (room(conversation.pk),) if conversation.kind is _CHAT_ROOM else conversation.members
 
 
 def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: Mentions, priority: Priority) -> _Sent:
@@ -195,7 +197,7 @@ async def _store(
         body=body,
         mentions=mentions,
         wants_receipt=wants_receipt,
-        priority=priority if conversation.kind is Kind.CHAT_ROOM else Priority.HIGH,
+        priority=priority if conversation.kind is _CHAT_ROOM else _HIGH,
         to=_audience(conversation),
     )
     return acknowledgement, event
