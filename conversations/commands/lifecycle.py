@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from conversations.commands import signing
 from conversations.models import ConversationSettings
 from conversations.policy import Kind
 from conversations.services import lifecycle
@@ -18,6 +19,7 @@ from imcore.protocol.message_pb2 import CommandType, ConvCommand, GenericCommand
 async def start(context: Context, request: GenericCommand) -> GenericCommand:
     """Start a conversation (realtime-protocol 4.2). A repeated unique start finds the first one's conversation."""
     conv = request.convMessage
+    signing.check_start(context, conv)
     kind = Kind.TEMPORARY if conv.tempConv else Kind.CHAT_ROOM if conv.transient else Kind.NORMAL
     started = await lifecycle.start(
         application=context.application.pk,

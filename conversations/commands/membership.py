@@ -2,6 +2,7 @@
 
 import orjson
 
+from conversations.commands import signing
 from conversations.models import ConversationSettings
 from conversations.services import membership
 from conversations.services.membership import MembershipResult
@@ -17,6 +18,7 @@ from imcore.protocol.message_pb2 import CommandType, ConvCommand, GenericCommand
 async def add(context: Context, request: GenericCommand) -> GenericCommand:
     """Invite, join, enter or subscribe (realtime-protocol 4.3.1). Repeating it changes nothing."""
     conv = request.convMessage
+    signing.check_add(context, conv)
     result = await membership.add(
         application=context.application.pk,
         settings=context.application.of(ConversationSettings),
@@ -34,6 +36,7 @@ async def add(context: Context, request: GenericCommand) -> GenericCommand:
 async def remove(context: Context, request: GenericCommand) -> GenericCommand:
     """Remove, leave or unsubscribe (realtime-protocol 4.3.1). Repeating it changes nothing."""
     conv = request.convMessage
+    signing.check_remove(context, conv)
     result = await membership.remove(
         application=context.application.pk,
         settings=context.application.of(ConversationSettings),

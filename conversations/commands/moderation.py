@@ -1,5 +1,6 @@
 """`conv/member_info_update`, `conv/…_shutup`, `blacklist/…` (realtime-protocol 4.7, 4.8)."""
 
+from conversations.commands import signing
 from conversations.models import ConversationSettings
 from conversations.services import moderation
 from conversations.services.moderation import Request, Verdict
@@ -75,6 +76,7 @@ async def block(context: Context, request: GenericCommand) -> GenericCommand:
     if asked.toCids:
         verdict = await moderation.refuse_invitations(_request(context, ""), conversation_ids=asked.toCids)
         return _refusals(OpType.blocked, context, verdict)
+    signing.check_block_list(context, asked, signing.BLOCKING)
     verdict = await moderation.block(
         _request(context, asked.srcCid), client_ids=asked.toPids, all_or_nothing=_all_or_nothing(context)
     )
@@ -88,6 +90,7 @@ async def unblock(context: Context, request: GenericCommand) -> GenericCommand:
     if asked.toCids:
         verdict = await moderation.accept_invitations(_request(context, ""), conversation_ids=asked.toCids)
         return _refusals(OpType.unblocked, context, verdict)
+    signing.check_block_list(context, asked, signing.UNBLOCKING)
     verdict = await moderation.unblock(
         _request(context, asked.srcCid), client_ids=asked.toPids, all_or_nothing=_all_or_nothing(context)
     )

@@ -10,6 +10,7 @@ from imcore.gateway.connection import Context, Session
 from imcore.gateway.registry import command, failed_with_error
 from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+from imcore.signatures import Signature
 from messaging.services import sessions
 
 
@@ -52,6 +53,9 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
             tag=asked.tag,
             config_bitmap=bitmap,
             user_agent=asked.ua,
+            signature=Signature(asked.s, asked.t, asked.n),
+            # An anonymous client's id is made up here: its signature covers an empty one.
+            signed_client_id=request.peerId,
             now=now,
         )
     device = signed_in.device

@@ -14,7 +14,8 @@ from django.core import signing
 from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
 from imcore.capabilities import ASSUMED
-from imcore.errors import SessionRequired, SessionTokenExpired
+from imcore.errors import SessionRequired, SessionTokenExpired, SignatureFailed
+from imcore.signatures import Signature, is_valid, login
 from messaging.models import DeviceState, MessagingSettings
 from messaging.storage import devices
 from messaging.storage.devices import SignedInDevice
@@ -71,9 +72,16 @@ async def open_session(
     tag: str,
     config_bitmap: int | None,
     user_agent: str,
+    signature: Signature,
+    signed_client_id: str,
     now: datetime,
 ) -> SignedIn:
-    """Sign a client in from a device: `identity` is its deviceId, else its deviceToken, else empty."""
+    """Sign a client in from a device: `identity` is its deviceId, else its deviceToken, else empty.
+
+    Raises SignatureFailed where the application wants signatures and this is none of its own, or an old one.
+    """
+    if application.of(MessagingSettings).sign_login:
+        _check_signature(application, signature, signed_client_id, now)
     device = await in_database(
         devices.sign_in,
         application=application.pk,
@@ -107,6 +115,13 @@ async def forget_devices(*, now: datetime) -> int:
     while deleted := await in_database(devices.forget, seen_before=now - FORGET_AFTER, limit=FORGET_BATCH):
         total += deleted
     return total
+
+
+def _check_signature(application: ApplicationSnapshot, signature: Signature, client_id: str, now: datetime) -> None:
+    claim = login(application.app_id, client_id)
+    now_ms = int(now.timestamp() * 1000)
+    if not is_valid(signature, [claim], master_key=application.master_key, now_ms=now_ms):
+        raise SignatureFailed
 
 
 def _signer(application: ApplicationSnapshot) -> signing.Signer:
