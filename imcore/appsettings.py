@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 from cachetools import TTLCache
 
 from imcore.bridge import in_database
-from imcore.models import Application, ApplicationSettings
+from imcore.models import Application, ApplicationSettings, GatewaySettings
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ class ApplicationSnapshot:
     is_active: bool
     version: int
     settings: dict[type[ApplicationSettings], ApplicationSettings]
+    # Known beforehand, because every command asks and few applications do.
+    limits_rates: bool
 
     def of(self, model: type[Settings]) -> Settings:
         """Return this application's settings of one app."""
@@ -64,6 +66,9 @@ def _load(app_id: str) -> ApplicationSnapshot | None:
     application = Application.objects.filter(app_id=app_id).first()
     if application is None:
         return None
+    settings = settings_of(application.pk)
+    gateway = settings[GatewaySettings]
+    assert isinstance(gateway, GatewaySettings)
     return ApplicationSnapshot(
         pk=application.pk,
         app_id=application.app_id,
@@ -71,7 +76,8 @@ def _load(app_id: str) -> ApplicationSnapshot | None:
         master_key=application.master_key,
         is_active=application.is_active,
         version=application.version,
-        settings=settings_of(application.pk),
+        settings=settings,
+        limits_rates=gateway.limits_rates,
     )
 
 

@@ -125,6 +125,15 @@ class GatewaySettings(ApplicationSettings):
         verbose_name = "Connections"
         verbose_name_plural = "Connections"
 
+    @property
+    def limits_rates(self) -> bool:
+        """Whether any rate of a client is limited."""
+        return bool(
+            self.client_messages_per_minute
+            or self.client_history_queries_per_minute
+            or self.client_operations_per_minute
+        )
+
     def origins(self) -> list[str]:
         """Return the allowed origins as a list."""
         return self.allowed_origins.split()

@@ -7,9 +7,10 @@ and told as 4200 without a word more.
 
 import asyncio
 import logging
+from time import monotonic
 from urllib.parse import urlsplit
 
-from imcore import identifiers, limits, metrics
+from imcore import identifiers, limits, metrics, throttles
 from imcore.appsettings import ApplicationSnapshot, applications
 from imcore.delivery.encoding import IM_SERVICE
 from imcore.errors import (
@@ -35,6 +36,9 @@ _ECHO, _SESSION, _OPEN = CommandType.echo, CommandType.session, OpType.open
 _LOGIN_COMMANDS = frozenset({CommandType.login, CommandType.logout})
 # Java puts an `i` into `read` and takes any answer for that of another request (realtime-protocol 8.1, P3).
 NEVER_ANSWERED = frozenset({CommandType.ack, CommandType.read, CommandType.rcp})
+
+
+_buckets = throttles.Buckets()
 
 
 async def receive(connection: Connection, command: GenericCommand) -> None:
@@ -191,6 +195,8 @@ async def _run(connection: Connection, lane: Lane, command: GenericCommand) -> N
             raise InternalError("This server does not support the command.")
         if registration.needs_session and lane.session is None:
             raise SessionRequired
+        if application.limits_rates:
+            _check_rate(application, lane, registration)
         context = Context(connection, lane, application)
         overdue.begin(lane)
         try:
@@ -217,6 +223,19 @@ async def _run(connection: Connection, lane: Lane, command: GenericCommand) -> N
     if context is not None:
         for callback in context.after_reply:
             callback()
+
+
+def _check_rate(application: ApplicationSnapshot, lane: Lane, registration: registry.Registration) -> None:
+    if registration.throttle is None:
+        return
+    throttles.check(
+        _buckets,
+        registration.throttle,
+        # The handler stands for the command: an op is the client's to vary (C# sends `logs` with one).
+        (application.pk, lane.client_id, registration.handler),
+        settings=application.of(GatewaySettings),
+        now=monotonic(),
+    )
 
 
 def _reply(

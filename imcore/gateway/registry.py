@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imcore.errors import ImError
 from imcore.protocol.message_pb2 import CommandType, ErrorCommand, GenericCommand, OpType
+from imcore.throttles import OPERATIONS, Throttle
 
 if TYPE_CHECKING:
     from imcore.appsettings import ApplicationSnapshot
@@ -44,13 +45,15 @@ class Registration:
     """How one command is served.
 
     `needs_session`: refused with 4105 unless its client is signed in on the connection. `failure`: the shape its
-    errors travel in. `answers_without_serial`: replies even to a request without `i` (Java's re-open).
+    errors travel in. `answers_without_serial`: replies even to a request without `i` (Java's re-open). `throttle`: the
+    rate its clients are held to, each command by itself; None for what clients cannot help sending.
     """
 
     handler: Handler
     needs_session: bool
     failure: Failure
     answers_without_serial: bool
+    throttle: Throttle | None = None
 
 
 _commands: dict[tuple[int, int | None], Registration] = {}
@@ -64,13 +67,14 @@ def command(
     needs_session: bool = True,
     failure: Failure = failed_with_error,
     answers_without_serial: bool = False,
+    throttle: Throttle | None = OPERATIONS,
 ) -> Callable[[HandlerT], HandlerT]:
     """Register a handler for a command; without `op`, for the command whatever its op (C# sends `logs` with one)."""
 
     def register(handler: HandlerT) -> HandlerT:
         if (cmd, op) in _commands:
             raise ValueError(f"{CommandType.Name(cmd)}/{op} has a handler already.")
-        _commands[cmd, op] = Registration(handler, needs_session, failure, answers_without_serial)
+        _commands[cmd, op] = Registration(handler, needs_session, failure, answers_without_serial, throttle)
         return handler
 
     return register

@@ -6,6 +6,7 @@ from imcore.errors import ConversationRequestInvalid, ImError, InternalError
 from imcore.gateway.connection import Context
 from imcore.gateway.registry import command
 from imcore.protocol.message_pb2 import AckCommand, CommandType, DirectCommand, GenericCommand
+from imcore.throttles import MESSAGES
 from messaging.events import Body, Mentions
 from messaging.models import MessagingSettings
 from messaging.services import sending
@@ -24,7 +25,7 @@ def failed_ack(request: GenericCommand, error: ImError) -> GenericCommand:
     return GenericCommand(cmd=CommandType.ack, ackMessage=body)
 
 
-@command(CommandType.direct, failure=failed_ack)
+@command(CommandType.direct, failure=failed_ack, throttle=MESSAGES)
 async def direct(context: Context, request: GenericCommand) -> GenericCommand:
     """Send a message (realtime-protocol 4.9.1). With a `dt` it may be sent again: it is stored and delivered once."""
     message = request.directMessage

@@ -5,11 +5,12 @@ from imcore import identifiers, limits
 from imcore.gateway.connection import Context
 from imcore.gateway.registry import command
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, LogItem, LogsCommand
+from imcore.throttles import HISTORY
 from messaging.services import history
 from messaging.services.history import Boundary, StoredMessage
 
 
-@command(CommandType.logs)
+@command(CommandType.logs, throttle=HISTORY)
 async def logs(context: Context, request: GenericCommand) -> GenericCommand:
     """Page through history (realtime-protocol 4.11); always ascending, whichever the direction."""
     asked = request.logsMessage

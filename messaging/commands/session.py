@@ -27,7 +27,14 @@ def failed_open(request: GenericCommand, error: ImError) -> GenericCommand:
     return GenericCommand(cmd=CommandType.session, op=OpType.closed, sessionMessage=body)
 
 
-@command(CommandType.session, OpType.open, needs_session=False, failure=failed_open, answers_without_serial=True)
+@command(
+    CommandType.session,
+    OpType.open,
+    needs_session=False,
+    failure=failed_open,
+    answers_without_serial=True,
+    throttle=None,
+)
 async def open_session(context: Context, request: GenericCommand) -> GenericCommand:
     """Sign a client in (realtime-protocol 4.1.1).
 
@@ -83,7 +90,7 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
     return reply
 
 
-@command(CommandType.session, OpType.close)
+@command(CommandType.session, OpType.close, throttle=None)
 async def close(context: Context, request: GenericCommand) -> GenericCommand:
     """Sign the client out here and void its tokens. JavaScript waits for the reply before it drops the socket."""
     await rooms.sign_out(application=context.application.pk, session=context.session, now_ms=now_ms())
@@ -92,7 +99,7 @@ async def close(context: Context, request: GenericCommand) -> GenericCommand:
     return _answer(OpType.closed)
 
 
-@command(CommandType.session, OpType.refresh)
+@command(CommandType.session, OpType.refresh, throttle=None)
 async def refresh(context: Context, request: GenericCommand) -> GenericCommand:
     """Issue a new token. The open session is the authorisation; the old token is usually expired (P13a)."""
     token = sessions.issue_token(
