@@ -244,9 +244,16 @@ class DeletedConversation(models.Model):
     application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
     object_id = models.CharField("id", max_length=limits.CONVERSATION_ID_MAX_CHARACTERS)
     deleted_ms = models.BigIntegerField()
+    # What its messages go by, until they are deleted, too. Temporary conversations are here for only so long.
+    number = models.BigIntegerField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["application", "object_id"], name="deleted_conversation_once")]
+        indexes = [
+            models.Index(
+                fields=["number"], name="deleted_conversation_number", condition=models.Q(number__isnull=False)
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.object_id

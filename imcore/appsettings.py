@@ -62,10 +62,18 @@ def named_fields() -> Iterator[tuple[str, type[ApplicationSettings]]]:
             yield name, model
 
 
+def stored_applications(app_id: str | None = None) -> list[ApplicationSnapshot]:
+    """Return every application, or the one with an id, as the database has it now: for jobs, which follow nothing."""
+    rows = Application.objects.order_by("id")
+    return [_snapshot(row) for row in (rows if app_id is None else rows.filter(app_id=app_id))]
+
+
 def _load(app_id: str) -> ApplicationSnapshot | None:
     application = Application.objects.filter(app_id=app_id).first()
-    if application is None:
-        return None
+    return None if application is None else _snapshot(application)
+
+
+def _snapshot(application: Application) -> ApplicationSnapshot:
     settings = settings_of(application.pk)
     gateway = settings[GatewaySettings]
     assert isinstance(gateway, GatewaySettings)

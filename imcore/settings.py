@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
+from celery.schedules import crontab
 from redis.maint_notifications import MaintNotificationsConfig
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -158,7 +159,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "forget-devices": {"task": "messaging.forget_devices", "schedule": 3600.0},
-    "delete-expired-conversations": {"task": "conversations.delete_expired", "schedule": 300.0},
+    "delete-expired-conversations": {"task": "messaging.delete_expired", "schedule": 300.0},
+    "apply-retention": {"task": "messaging.apply_retention", "schedule": crontab(hour=3, minute=17)},
 }
 
 # How long things may take and how much may wait; docs/settings.md says what happens at each bound.

@@ -217,7 +217,7 @@ def test_every_setting_is_documented(name: str) -> None:
     assert f"`{name}`" in documents()["docs/settings.md"]
 
 
-@pytest.mark.parametrize("command", [path.stem for path in (ROOT / "imcore/management/commands").glob("[a-z]*.py")])
+@pytest.mark.parametrize("command", [path.stem for path in ROOT.glob("*/management/commands/[a-z]*.py")])
 def test_every_management_command_is_documented(command: str) -> None:
     """What can be typed can be looked up."""
     assert documented(command)

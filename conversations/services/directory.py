@@ -12,13 +12,13 @@ from cachetools import LRUCache
 from django.conf import settings
 
 from conversations.policy import Roster
-from conversations.storage import conversations
+from conversations.storage import conversations, retention
 from conversations.storage.conversations import ConversationInfo
 from imcore import limits
 from imcore.bridge import in_database
 from imcore.errors import ConversationNotFound
 
-__all__ = ["ConversationInfo", "find", "forget", "remember", "with_roster"]
+__all__ = ["ConversationInfo", "find", "forget", "remember", "was_deleted", "with_roster"]
 
 _remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCache(
     # A conversation weighs what its lists do: a bound on conversations alone would be none on memory.
@@ -44,6 +44,16 @@ async def find(
     return found
 
 
+async def was_deleted(*, application: int, conversation_id: str) -> bool:
+    """Return whether an id that is not found was a conversation's that was deleted for being inactive.
+
+    A temporary one is not: that it is over is what everybody was told at its start.
+    """
+    if not _can_be_an_id(conversation_id) or conversation_id.startswith(limits.TEMPORARY_ID_PREFIX):
+        return False
+    return await in_database(retention.was_deleted, application=application, object_id=conversation_id)
+
+
 def remember(conversation: ConversationInfo) -> None:
     """Note what was just read or written, unless something newer is known already."""
     key = (conversation.application, conversation.object_id)
@@ -58,7 +68,7 @@ def forget(*, application: int, conversation_id: str) -> None:
 
 
 async def _load(application: int, conversation_id: str) -> ConversationInfo:
-    if not 0 < len(conversation_id) <= limits.CONVERSATION_ID_MAX_CHARACTERS or "\0" in conversation_id:
+    if not _can_be_an_id(conversation_id):
         raise ConversationNotFound
     found = await in_database(conversations.load, application=application, object_id=conversation_id)
     if found is None:
@@ -66,6 +76,10 @@ async def _load(application: int, conversation_id: str) -> ConversationInfo:
         raise ConversationNotFound
     remember(found)
     return found
+
+
+def _can_be_an_id(text: str) -> bool:
+    return 0 < len(text) <= limits.CONVERSATION_ID_MAX_CHARACTERS and "\0" not in text
 
 
 def with_roster(conversation: ConversationInfo, roster: Roster) -> ConversationInfo:

@@ -27,7 +27,6 @@ RESERVED_KEYS = frozenset(
 
 # Above what anyone nests by hand, below what any JSON writer on the way to a query's result takes (orjson: 254).
 ATTRIBUTES_DEPTH_MAX = 64
-DELETE_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +112,3 @@ def _ttl_seconds(settings: ConversationSettings, wanted: int | None) -> int:
     if wanted is None or wanted <= 0:
         wanted = settings.temporary_ttl_default_seconds
     return min(wanted, settings.temporary_ttl_max_seconds)
-
-
-async def delete_expired(*, now_ms: int) -> int:
-    """Delete temporary conversations whose time is over, a bounded batch at a time; return how many there were."""
-    total = 0
-    while deleted := await in_database(conversations.delete_expired, now_ms=now_ms, limit=DELETE_BATCH):
-        total += deleted
-    return total

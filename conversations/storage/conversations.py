@@ -122,15 +122,6 @@ def create(*, application: int, kind: Kind, new: NewConversation, now_ms: int) -
     raise RuntimeError("The unique conversation of these members keeps appearing and disappearing.")
 
 
-def delete_expired(*, now_ms: int, limit: int) -> int:
-    """Delete up to `limit` temporary conversations whose time is over; return how many there were."""
-    ids = list(
-        Conversation.objects.filter(expires_ms__lte=now_ms).order_by("expires_ms").values_list("id", flat=True)[:limit]
-    )
-    Conversation.objects.filter(id__in=ids).delete()
-    return len(ids)
-
-
 def _unique(application: int, kind: Kind, key: str, now_ms: int) -> Conversation | None:
     found = Conversation.objects.filter(application_id=application, kind=kind, unique_key=key).first()
     if found is not None and found.expires_ms is not None and found.expires_ms <= now_ms:

@@ -3,15 +3,16 @@
 The one door through which messaging's storage writes here, in its own transaction (docs/adr/0008).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import orjson
 from django.db import connection
 
 from conversations.models import Conversation
 from conversations.storage.rosters import load as rosters
 
-__all__ = ["Position", "advance", "mention", "mention_all", "rosters"]
+__all__ = ["Position", "advance", "discard", "mention", "mention_all", "rosters"]
 
 _ADVANCE_POSTGRESQL = """
 WITH wanted AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS w (id, messages)),
@@ -54,6 +55,30 @@ WHERE m.conversation_id = w.conversation AND m.client_id = w.client
 """
 
 _MENTION_SQLITE = "UPDATE conversations_member SET mentioned_seq = %s WHERE conversation_id = %s AND client_id = %s"
+
+# `gone` has the messages as conversation, seq, sender. A member that has read less than them has then read just them.
+_DISCARD = """
+WITH gone (conversation, seq, sender) AS ({gone}),
+floors AS (SELECT conversation, MAX(seq) AS seq FROM gone GROUP BY conversation)
+UPDATE conversations_member AS m
+SET own_since_read = {greatest}(0, m.own_since_read - (
+      SELECT COUNT(*) FROM gone
+      WHERE gone.conversation = m.conversation_id AND gone.sender = m.client_id AND gone.seq > m.read_seq
+    )),
+    read_seq = floors.seq,
+    ack_seq = {greatest}(m.ack_seq, floors.seq)
+FROM floors
+WHERE m.conversation_id = floors.conversation AND m.read_seq < floors.seq
+"""
+_DISCARD_POSTGRESQL = _DISCARD.format(
+    gone="SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])", greatest="GREATEST"
+)
+_DISCARD_SQLITE = _DISCARD.format(
+    gone="""
+  SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(%s)
+""",
+    greatest="max",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +137,18 @@ def mention_all(*, seqs: Mapping[int, int]) -> None:
     """Note the seq of the newest message that mentions everybody: conversation → seq."""
     for conversation, seq in seqs.items():
         Conversation.objects.filter(pk=conversation).update(mention_all_seq=seq)
+
+
+def discard(*, messages: Mapping[int, Sequence[tuple[int, str]]]) -> None:
+    """Move the members' marks past messages that the caller deletes, so that they are unread for nobody any more.
+
+    Conversation → the seq and sender of each, the oldest there are in it. Locks the conversations
+    as `advance` does. A sender's messages that are gone are no longer counted as its own either.
+    """
+    list(Conversation.objects.select_for_update().filter(pk__in=messages).order_by("pk").values_list("pk"))
+    gone = [(conversation, seq, sender) for conversation, rows in messages.items() for seq, sender in rows]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_DISCARD_POSTGRESQL, [list(column) for column in zip(*gone, strict=True)])
+        else:
+            cursor.execute(_DISCARD_SQLITE, [orjson.dumps(gone).decode()])

@@ -22,6 +22,7 @@ from imcore.delivery import router
 from imcore.delivery.encoding import Priority
 from imcore.delivery.presence import room
 from imcore.errors import (
+    ConversationNotFound,
     ImError,
     InvalidMessagingTarget,
     MessageTooLong,
@@ -76,22 +77,27 @@ async def send(
     ConversationNotFound, MessageTooLong, InvalidMessagingTarget, Silenced, TemporarilySilenced, BlockedByConversation,
     SendTimeout.
     """
-    conversation = await directory.find(
-        application=application,
-        conversation_id=conversation_id,
-        now_ms=now_ms,
-        max_age_seconds=TRANSIENT_MAX_AGE_SECONDS if is_transient else float("inf"),
-    )
-    _check_size(settings, body, push_data, mentions)
-    conversation = await _check_sender(conversation, sender, now_ms)
-    if conversation.kind is _SYSTEM:
-        return await _hand_to_service(
-            conversation, sender, body, is_transient, _token(deduplication_token), sender_address
+    try:
+        conversation = await directory.find(
+            application=application,
+            conversation_id=conversation_id,
+            now_ms=now_ms,
+            max_age_seconds=TRANSIENT_MAX_AGE_SECONDS if is_transient else float("inf"),
         )
-    if is_transient:
-        sent = _pass_on(conversation, sender, body, mentions, priority)
-    else:
-        sent = await _store(conversation, sender, body, mentions, priority, wants_receipt, deduplication_token)
+        _check_size(settings, body, push_data, mentions)
+        conversation = await _check_sender(conversation, sender, now_ms)
+        if conversation.kind is _SYSTEM:
+            return await _hand_to_service(
+                conversation, sender, body, is_transient, _token(deduplication_token), sender_address
+            )
+        if is_transient:
+            sent = _pass_on(conversation, sender, body, mentions, priority)
+        else:
+            sent = await _store(conversation, sender, body, mentions, priority, wants_receipt, deduplication_token)
+    except ConversationNotFound:
+        if await directory.was_deleted(application=application, conversation_id=conversation_id):
+            raise InvalidMessagingTarget("The conversation was deleted.") from None
+        raise
     acknowledgement, event = sent
     if event is not None:
         router.publish(application, event, skip=session)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conversations.services import lifecycle
+from conversations.services import retention
 from imcore import identifiers
 from imcore.models import Application
 from imcore.protocol.message_pb2 import OpType
@@ -201,8 +201,8 @@ async def test_the_clean_up_deletes_what_has_expired_and_nothing_else(
     kept = [await start(tom, "jerry", tempConv=True, tempConvTTL=3600), await start(tom, "jerry")]
 
     clock.forward_seconds = 61
-    deleted = await lifecycle.delete_expired(now_ms=clock.now_ms())
-    await lifecycle.delete_expired(now_ms=clock.now_ms())
+    deleted = await retention.delete_expired(now_ms=clock.now_ms())
+    await retention.delete_expired(now_ms=clock.now_ms())
 
     assert deleted >= 3
     assert [one.object_id for one in await stored(application)] == [one.cid for one in kept]

@@ -12,10 +12,11 @@ from django.db.backends.utils import CursorWrapper
 
 from conversations.models import Conversation
 from conversations.storage import conversations, positions, queries
+from conversations.storage import retention as conversations_retention
 from conversations.storage.where import parse
 from imcore.models import Application
 from messaging.models import Message
-from messaging.storage import history, messages
+from messaging.storage import history, messages, retention
 from messaging.storage.history import Boundary
 from tests.messaging.storage.drafts import T, draft
 
@@ -181,6 +182,16 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "loading a conversation": lambda crowd: conversations.load(application=crowd.application.pk, object_id="room-77"),
     "the default query": query,
     "a query of the unique conversation": lambda crowd: query(crowd, '{"objectId":"room-5"}'),
+    "a page of conversations for retention": lambda crowd: conversations_retention.page(
+        application=crowd.application.pk, after="room-5", inactive_since_ms=T, now_ms=T, limit=500
+    ),
+    "counting old messages": lambda crowd: retention.count(conversations=crowd.pks[:500], before_ms=T + MESSAGES // 4),
+    "deleting old messages": lambda crowd: retention.delete(
+        conversations=crowd.pks[100:600], before_ms=retention.EVER, limit=1000
+    ),
+    "an id that was a conversation's": lambda crowd: conversations_retention.was_deleted(
+        application=crowd.application.pk, object_id="no such id"
+    ),
     "a query by members": lambda crowd: query(crowd, '{"m":{"$all":["client-333","client-666"]}}'),
 }
 
