@@ -68,16 +68,20 @@ SET own_since_read = {greatest}(0, m.own_since_read - (
     read_seq = floors.seq,
     ack_seq = {greatest}(m.ack_seq, floors.seq)
 FROM floors
-WHERE m.conversation_id = floors.conversation AND m.read_seq < floors.seq
+WHERE m.conversation_id = floors.conversation AND m.read_seq < floors.seq{named}
 """
 _DISCARD_POSTGRESQL = _DISCARD.format(
-    gone="SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])", greatest="GREATEST"
+    gone="SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])",
+    greatest="GREATEST",
+    # The planner knows nothing of the lists above and would read the whole table.
+    named=" AND m.conversation_id = ANY(%s::bigint[])",
 )
 _DISCARD_SQLITE = _DISCARD.format(
     gone="""
   SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(%s)
 """,
     greatest="max",
+    named="",
 )
 
 
@@ -149,6 +153,7 @@ def discard(*, messages: Mapping[int, Sequence[tuple[int, str]]]) -> None:
     gone = [(conversation, seq, sender) for conversation, rows in messages.items() for seq, sender in rows]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(_DISCARD_POSTGRESQL, [list(column) for column in zip(*gone, strict=True)])
+            columns = [list(column) for column in zip(*gone, strict=True)]
+            cursor.execute(_DISCARD_POSTGRESQL, [*columns, list(messages)])
         else:
             cursor.execute(_DISCARD_SQLITE, [orjson.dumps(gone).decode()])

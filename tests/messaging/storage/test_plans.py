@@ -36,9 +36,10 @@ _FILL = [
         """
         INSERT INTO conversations_conversation
           (application_id, object_id, kind, creator, attributes, is_unique, member_count, members_version, last_seq,
-           last_message_ms, mention_all_seq, created_ms, updated_ms)
+           last_message_ms, mention_all_seq, created_ms, updated_ms, attributes_version, has_roles, has_silenced,
+           has_blocked)
         SELECT {application}, 'room-' || n, 1, 'client-0', '{{}}', {false}, 3, 1, {messages}, {time} + n, 0, {time},
-               {time}
+               {time}, 1, {false}, {false}, {false}
         FROM {numbers}
         """,
     ),
@@ -163,6 +164,14 @@ def query(crowd: Crowd, where: str = "", sort: str = "") -> Any:
     )
 
 
+def purge(crowd: Crowd) -> int:
+    """Delete a batch of old messages, and take it back."""
+    with transaction.atomic():
+        deleted = retention.delete(conversations=crowd.pks[100:600], before_ms=retention.EVER, limit=1000)
+        transaction.set_rollback(True)
+    return deleted
+
+
 MIDDLE = Boundary(T + MESSAGES // 4, "", is_included=False)
 NAMED = Boundary(T + MESSAGES // 2, f"message-{MESSAGES // 2}", is_included=True)
 
@@ -186,12 +195,7 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
         application=crowd.application.pk, after="room-5", inactive_since_ms=T, now_ms=T, limit=500
     ),
     "counting old messages": lambda crowd: retention.count(conversations=crowd.pks[:500], before_ms=T + MESSAGES // 4),
-    "deleting old messages": lambda crowd: retention.delete(
-        conversations=crowd.pks[100:600], before_ms=retention.EVER, limit=1000
-    ),
-    "an id that was a conversation's": lambda crowd: conversations_retention.was_deleted(
-        application=crowd.application.pk, object_id="no such id"
-    ),
+    "deleting old messages": purge,
     "a query by members": lambda crowd: query(crowd, '{"m":{"$all":["client-333","client-666"]}}'),
 }
 
