@@ -34,7 +34,7 @@ async def test_the_frames_of_a_whole_day_are_understood_by_the_oldest_client(
     logs = await jerry.request(CommandType.logs, logsMessage=LogsCommand(cid=cid))
     where = JsonObjectMessage(data="{}")
     results = await jerry.request(CommandType.conv, OpType.query, convMessage=ConvCommand(where=where))
-    refused = await jerry.request(CommandType.blacklist, OpType.block)
+    refused = await jerry.request(CommandType.room, OpType.join)
 
     assert [frame.cmd for frame in kinds] == [CommandType.conv, CommandType.conv, CommandType.direct]
     assert len(logs.logsMessage.logs) == 1
