@@ -1,5 +1,5 @@
 """Wire in: `conv/…` and `blacklist/…` commands. Fields to keyword arguments, one service call, result to reply."""
 
-from conversations.commands import lifecycle, membership, moderation, query, rooms
+from conversations.commands import attributes, lifecycle, membership, moderation, query, rooms
 
-__all__ = ["lifecycle", "membership", "moderation", "query", "rooms"]
+__all__ = ["attributes", "lifecycle", "membership", "moderation", "query", "rooms"]

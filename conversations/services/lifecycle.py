@@ -7,6 +7,7 @@ from typing import Any
 from conversations.events import MembersAdded
 from conversations.models import ConversationSettings
 from conversations.policy import POLICIES, Kind
+from conversations.services import attributes as attribute_rules
 from conversations.services import directory, rooms
 from conversations.services.permissions import Seated, check_client_ids, facts
 from conversations.storage import conversations
@@ -14,19 +15,7 @@ from conversations.storage.conversations import ConversationInfo, NewConversatio
 from imcore import identifiers, limits
 from imcore.bridge import in_database
 from imcore.delivery import router
-from imcore.errors import ConversationFull, ConversationRequestInvalid
-
-# Keys of the conversation object that are the server's; clients' values for them are ignored (realtime-protocol 4.2).
-RESERVED_KEYS = frozenset(
-    {
-        "objectId", "m", "mu", "c", "lm", "tr", "sys", "unique", "uniqueId", "createdAt", "updatedAt",
-        "conv_type", "temp", "ttl", "tempConv", "tempConvTTL", "joined", "joinedAt", "muted",
-        "msg", "bin", "msg_mid", "msg_from", "msg_timestamp", "patch_timestamp", "mention_all", "mention_pids",
-    }
-)  # fmt: skip
-
-# Above what anyone nests by hand, below what any JSON writer on the way to a query's result takes (orjson: 254).
-ATTRIBUTES_DEPTH_MAX = 64
+from imcore.errors import ConversationFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +56,7 @@ async def start(
         object_id=(limits.TEMPORARY_ID_PREFIX if is_temporary else "") + identifiers.object_id(now_ms),
         creator=client_id,
         members=members,
-        attributes=usable_attributes(attributes),
+        attributes=attribute_rules.usable(attributes, settings),
         is_unique=is_temporary or (is_unique and kind is Kind.NORMAL),
         ttl_seconds=_ttl_seconds(settings, ttl_seconds) if is_temporary else None,
     )
@@ -83,29 +72,6 @@ async def start(
         )
         router.publish(application, event)
     return StartedConversation(conversation, is_existing)
-
-
-def usable_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes a client may set: without the server's own keys. Raises ConversationRequestInvalid."""
-    kept = {key: value for key, value in attributes.items() if key not in RESERVED_KEYS}
-    _check_storable(kept, depth=0)
-    return kept
-
-
-def _check_storable(value: object, *, depth: int) -> None:
-    if depth > ATTRIBUTES_DEPTH_MAX:
-        raise ConversationRequestInvalid(f"Attributes nest deeper than {ATTRIBUTES_DEPTH_MAX}.")
-    match value:
-        case str() if "\0" in value:
-            # PostgreSQL's jsonb cannot hold it, so neither engine takes it.
-            raise ConversationRequestInvalid("Attributes cannot contain the character U+0000.")
-        case dict():
-            for key, item in value.items():
-                _check_storable(key, depth=depth)
-                _check_storable(item, depth=depth + 1)
-        case list():
-            for item in value:
-                _check_storable(item, depth=depth + 1)
 
 
 def _ttl_seconds(settings: ConversationSettings, wanted: int | None) -> int:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.db import connection
 from django.db.models import TextField
@@ -12,6 +11,7 @@ from django.db.models.functions import Cast
 
 from conversations.models import Conversation, Member
 from conversations.policy import Kind
+from conversations.storage.json_text import read_json
 from conversations.storage.where import Where, compile_where, distance_order, time_limit
 from imcore.errors import ConversationQueryFailed
 
@@ -159,7 +159,7 @@ def _found(rows: Sequence[Any], with_members: bool) -> list[FoundConversation]:
             object_id=object_id,
             kind=Kind(kind),
             creator=creator,
-            attributes=_json(attributes),
+            attributes=read_json(attributes),
             is_unique=bool(is_unique),
             unique_id=unique_id,
             last_seq=last_seq,
@@ -175,10 +175,3 @@ def _found(rows: Sequence[Any], with_members: bool) -> list[FoundConversation]:
             updated_ms, ttl_seconds,
         ) in rows
     ]  # fmt: skip
-
-
-def _json(text: str) -> dict[str, Any]:
-    # Not Python's reader, which the ORM uses: PostgreSQL writes 1e300 digit by digit, that reader makes an integer of
-    # it, and no JSON writer of ours takes one so long. This one makes a float again.
-    parsed: dict[str, Any] = orjson.loads(text)
-    return parsed

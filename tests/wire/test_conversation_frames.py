@@ -139,6 +139,37 @@ async def test_counted_and_listed(signed_in: SignIn) -> None:
     assert_golden("conv_counted", *frames)
 
 
+async def test_updated(signed_in: SignIn) -> None:
+    """Dotted keys and operators: `updated` to the actor, the same as a notice to the others, and a refusal."""
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    cid = await quietly_started(tom, "jerry", attributes={"name": "T & J", "attr": {"n": 1}, "gone": True})
+    await heard(jerry)
+    changes = '{"name":"猫和老鼠","attr.n":{"__op":"Increment","amount":2},"gone":{"__op":"Delete"}}'
+
+    frames = [
+        *await exchange(tom, OpType.update, cid=cid, attr=attr(changes)),
+        *await heard(jerry),
+        *await exchange(tom, OpType.update, cid=cid, attr=attr("{")),
+    ]
+
+    assert_golden("conv_updated", *frames)
+
+
+async def test_muted(signed_in: SignIn) -> None:
+    """`updated` for `mute` and `unmute`; nobody else hears of it."""
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    cid = await quietly_started(tom, "jerry")
+    await heard(jerry)
+
+    frames = [
+        *await exchange(tom, OpType.mute, cid=cid),
+        *await exchange(tom, OpType.unmute, cid=cid),
+        *await heard(jerry),
+    ]
+
+    assert_golden("conv_muted", *frames)
+
+
 async def test_refused(signed_in: SignIn) -> None:
     """Errors of whole requests: 4301, 4303, 4304, 4308, 4310, 4317."""
     tom, spike = await signed_in("tom"), await signed_in("spike")

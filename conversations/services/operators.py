@@ -1,0 +1,190 @@
+"""What an update asks of attributes: dotted keys, values, and the operators of `__op` (realtime-protocol 4.6.1).
+
+    {"name": "x"}                                     replaces a top-level key
+    {"attr.topic": "y"}                               changes one key inside `attr` and leaves the others
+    {"attr.count": {"__op": "Increment", "amount": 1}}
+
+Pure: nothing here reads a database, and no argument is changed.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from imcore.errors import ConversationUpdateFailed
+
+Json = Any
+Path = tuple[str, ...]
+
+# What JSON readers of all SDKs, and ours, take for an integer.
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**64 - 1
+
+
+class _Absent:
+    """What an operator finds where there is nothing: not the same as null."""
+
+
+_ABSENT = _Absent()
+
+
+def path_of(key: str, *, depth_max: int) -> Path:
+    """Return the steps of a dotted key. Raises ConversationUpdateFailed for one with an empty step, or too many."""
+    steps = tuple(key.split(".", depth_max))
+    if len(steps) > 1 and not all(steps):
+        raise ConversationUpdateFailed(f"{key[:100]!r} has an empty step.")
+    if len(steps) > depth_max:
+        raise ConversationUpdateFailed(f"A key has at most {depth_max} steps.")
+    return steps
+
+
+def applied(attributes: Mapping[str, Json], changes: Mapping[Path, Json]) -> dict[str, Json]:
+    """Return the attributes as they are after the changes, which are made one after the other.
+
+    Raises ConversationUpdateFailed if one cannot be made: an unknown or incomplete operator, one that does not fit the
+    value it meets, a step into something that is not an object.
+    """
+    touched = {path[0] for path in changes}
+    # Copied once, however many keys a request has: it may have thousands.
+    after = {key: copy.deepcopy(value) if key in touched else value for key, value in attributes.items()}
+    for path, wanted in changes.items():
+        _apply(after, path, wanted)
+    return after
+
+
+def _apply(attributes: dict[str, Json], path: Path, wanted: Json) -> None:
+    operator = _operator(path, wanted)
+    inside = attributes
+    for step in path[:-1]:
+        found = inside.get(step, _ABSENT)
+        if found is _ABSENT:
+            if operator is _delete:
+                return
+            found = inside[step] = {}
+        if not isinstance(found, dict):
+            raise ConversationUpdateFailed(f"{_written(path)}: {step!r} is not an object.")
+        inside = found
+    value = operator(inside.get(path[-1], _ABSENT), wanted, path)
+    if value is _ABSENT:
+        inside.pop(path[-1], None)
+    else:
+        inside[path[-1]] = value
+
+
+Operator = Callable[[Json, Json, Path], Json]
+
+
+def _operator(path: Path, wanted: Json) -> Operator:
+    if not isinstance(wanted, dict) or "__op" not in wanted:
+        return _replace
+    name = wanted["__op"]
+    operator = _OPERATORS.get(name) if isinstance(name, str) else None
+    if operator is None:
+        raise ConversationUpdateFailed(f"{_written(path)}: the operators are {', '.join(_OPERATORS)}.")
+    return operator
+
+
+def _replace(found: Json, wanted: Json, path: Path) -> Json:
+    # A copy, since a later key of the same request may change what is inside.
+    return copy.deepcopy(wanted)
+
+
+def _delete(found: Json, wanted: Json, path: Path) -> Json:
+    return _ABSENT
+
+
+def _increment(found: Json, wanted: Json, path: Path) -> Json:
+    amount = wanted.get("amount")
+    before = 0 if found is _ABSENT else found
+    if not _is_number(amount) or not _is_number(before):
+        raise ConversationUpdateFailed(f"{_written(path)}: Increment adds an amount to a number.")
+    return _in_range(before + amount, path)
+
+
+def _add(found: Json, wanted: Json, path: Path) -> Json:
+    return [*_list(found, path), *_objects(wanted, path)]
+
+
+def _add_unique(found: Json, wanted: Json, path: Path) -> Json:
+    result = _list(found, path)
+    present = {_identity(one) for one in result}
+    for one in _objects(wanted, path):
+        if (identity := _identity(one)) not in present:
+            present.add(identity)
+            result.append(one)
+    return result
+
+
+def _remove(found: Json, wanted: Json, path: Path) -> Json:
+    unwanted = {_identity(one) for one in _objects(wanted, path)}
+    return [one for one in _list(found, path) if _identity(one) not in unwanted]
+
+
+def _bitwise(combine: Callable[[int, int], int]) -> Operator:
+    def operator(found: Json, wanted: Json, path: Path) -> Json:
+        value = wanted.get("value")
+        before = 0 if found is _ABSENT else found
+        if not _is_integer(value) or not _is_integer(before):
+            raise ConversationUpdateFailed(f"{_written(path)}: {wanted['__op']} combines two integers.")
+        return _in_range(combine(before, value), path)
+
+    return operator
+
+
+_OPERATORS: Mapping[str, Operator] = {
+    "Delete": _delete,
+    "Increment": _increment,
+    "Add": _add,
+    "AddUnique": _add_unique,
+    "Remove": _remove,
+    "BitAnd": _bitwise(lambda before, value: before & value),
+    "BitOr": _bitwise(lambda before, value: before | value),
+    "BitXor": _bitwise(lambda before, value: before ^ value),
+}
+
+
+def _is_integer(value: Json) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Json) -> bool:
+    return _is_integer(value) or isinstance(value, float)
+
+
+def _in_range(number: int | float, path: Path) -> int | float:
+    is_writable = INTEGER_MIN <= number <= INTEGER_MAX if isinstance(number, int) else math.isfinite(number)
+    if not is_writable:
+        raise ConversationUpdateFailed(f"{_written(path)}: the number would be out of range.")
+    return number
+
+
+def _list(found: Json, path: Path) -> list[Json]:
+    if found is _ABSENT:
+        return []
+    if not isinstance(found, list):
+        raise ConversationUpdateFailed(f"{_written(path)} is not a list.")
+    return list(found)
+
+
+def _objects(wanted: Json, path: Path) -> list[Json]:
+    objects = wanted.get("objects")
+    if not isinstance(objects, list):
+        raise ConversationUpdateFailed(f"{_written(path)}: {wanted['__op']} needs `objects`, a list.")
+    return copy.deepcopy(objects)
+
+
+def _identity(value: Json) -> object:
+    """Return what two JSON values share only if they are equal. Python holds True and 1 for equal, JSON does not."""
+    match value:
+        case bool():
+            return (bool, value)
+        case dict():
+            return (dict, frozenset((key, _identity(one)) for key, one in value.items()))
+        case list():
+            return (list, tuple(_identity(one) for one in value))
+    return value
+
+
+def _written(path: Path) -> str:
+    return repr(".".join(path)[:100])
