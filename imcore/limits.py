@@ -35,6 +35,9 @@ CONVERSATION_LOOKUP_MAX: Final = 1000  # 4.4: when `where` bounds objectId by $i
 MEMBER_LIST_MAX: Final = 50  # 4.5: conv/members
 CONVERSATION_ID_MAX_CHARACTERS: Final = 64  # ours are 24 hexadecimal digits; imported ids may differ
 
+REST_PAGE_DEFAULT: Final = 100  # rest-api 6.1
+REST_PAGE_MAX: Final = 1000  # rest-api 6.1
+
 HISTORY_PAGE_DEFAULT: Final = 20  # 4.11
 HISTORY_PAGE_MAX: Final = 100  # 4.11: subprotocols .2 and .3
 HISTORY_PAGE_MAX_PUSH_MODE: Final = 1000  # limits-settings-conflicts 4: subprotocol .1

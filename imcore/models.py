@@ -90,6 +90,13 @@ def _is_origin(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"
 
 
+def _is_local(origin: str) -> bool:
+    try:
+        return urlsplit(origin).hostname in ("localhost", "127.0.0.1")
+    except ValueError:  # whatever a client writes there
+        return False
+
+
 def validate_origins(value: str) -> None:
     """Refuse a list of web origins with a line that is not scheme, host and port alone."""
     for origin in value.split():
@@ -137,3 +144,8 @@ class GatewaySettings(ApplicationSettings):
     def origins(self) -> list[str]:
         """Return the allowed origins as a list."""
         return self.allowed_origins.split()
+
+    def admits(self, origin: str | None) -> bool:
+        """Return whether a web page of this origin may connect; whoever names none is no web page."""
+        allowed = self.origins()
+        return not allowed or not origin or origin in allowed or _is_local(origin)

@@ -160,6 +160,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "forget-devices": {"task": "messaging.forget_devices", "schedule": 3600.0},
     "delete-expired-conversations": {"task": "messaging.delete_expired", "schedule": 300.0},
+    "forget-notices": {"task": "conversations.forget_notices", "schedule": 3600.0},
+    "forget-room-seats": {"task": "conversations.forget_seats", "schedule": 300.0},
     "apply-retention": {"task": "messaging.apply_retention", "schedule": crontab(hour=3, minute=17)},
 }
 
@@ -198,7 +200,19 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
 CORS_ALLOW_ALL_ORIGINS = True
-CORS_PREFLIGHT_MAX_AGE = 86_400  # rest-api 2.8
+# rest-api 2.8: what SDKs in web pages send, whatever their age.
+CORS_PREFLIGHT_MAX_AGE = 86_400
+CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
+CORS_ALLOW_HEADERS = [
+    *("accept", "accept-encoding", "authorization", "cache-control", "content-type", "origin", "x-requested-with"),
+    *("x-lc-id", "x-lc-key", "x-lc-sign", "x-lc-session", "x-lc-prod", "x-lc-ua", "x-lc-hook-key"),
+    "x-lc-im-session-token",
+    *("x-avoscloud-application-id", "x-avoscloud-application-key", "x-avoscloud-application-production"),
+    *("x-avoscloud-client-version", "x-avoscloud-request-sign", "x-avoscloud-session-token"),
+    *("x-avoscloud-super-key", "x-avoscloud-master-key"),
+    *("x-uluru-application-id", "x-uluru-application-key", "x-uluru-application-production"),
+    *("x-uluru-client-version", "x-uluru-session-token", "x-uluru-master-key"),
+]
 CORS_URLS_REGEX = r"^/*(v1|1\.1|1\.2|2)/.*$"
 
 REST_FRAMEWORK = {

@@ -4,7 +4,7 @@ SDKs write `//v1/route` when their server address ends in a slash, hence the tol
 """
 
 from django.contrib import admin
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from imcore.rest import router
 
@@ -13,6 +13,8 @@ urlpatterns = [
     path("healthz", router.healthz),
     path("readyz", router.readyz),
     re_path(r"^/*v1/route/?$", router.route),
+    # Whatever has no other path in the two versions is served under both (rest-api 1.5).
+    re_path(r"^/*1\.[12]/+", include("conversations.api.urls")),
 ]
 
 handler400 = "imcore.rest.exceptions.bad_request"

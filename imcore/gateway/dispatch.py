@@ -8,7 +8,6 @@ and told as 4200 without a word more.
 import asyncio
 import logging
 from time import monotonic
-from urllib.parse import urlsplit
 
 from imcore import identifiers, limits, metrics, throttles
 from imcore.appsettings import ApplicationSnapshot, applications
@@ -90,24 +89,9 @@ async def _bind(connection: Connection, command: GenericCommand) -> None:
     found = await applications.get(command.appId)
     if found is None or not found.is_active:
         raise ApplicationUnknown
-    _check_origin(connection, found)
+    if not found.of(GatewaySettings).admits(connection.origin):
+        raise InvalidOrigin
     connection.bind(found)
-
-
-def _check_origin(connection: Connection, application: ApplicationSnapshot) -> None:
-    allowed = application.of(GatewaySettings).origins()
-    if not allowed or not connection.origin or connection.origin in allowed:
-        return
-    if _is_local(connection.origin):
-        return
-    raise InvalidOrigin
-
-
-def _is_local(origin: str) -> bool:
-    try:
-        return urlsplit(origin).hostname in ("localhost", "127.0.0.1")
-    except ValueError:  # whatever a client writes there
-        return False
 
 
 def _lane(connection: Connection, command: GenericCommand) -> Lane | None:

@@ -13,6 +13,28 @@ from imcore.errors import ImError
 logger = logging.getLogger(__name__)
 
 
+class Unauthorized(ImError):
+    """No application, or nothing that shows that the caller is of it (rest-api 2.7)."""
+
+    code = 401
+    reason = "Unauthorized."
+    http_status = 401
+
+
+class NotForClients(ImError):
+    """Closed to clients by a setting (rest-api 2.7); LeanCloud's demo stops asking on it."""
+
+    code = 119
+    reason = "That operation isn't allowed for clients."
+
+
+class BadParameter(ImError):
+    """A parameter that cannot be read; the detail says which (rest-api 4.1)."""
+
+    code = 1
+    reason = "Bad parameter."
+
+
 def to_response(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into `{"code": …, "error": …}`; DRF calls this for every view."""
     if isinstance(error, ImError):

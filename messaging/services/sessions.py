@@ -15,6 +15,7 @@ from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
 from imcore.capabilities import ASSUMED
 from imcore.errors import SessionRequired, SessionTokenExpired, SignatureFailed
+from imcore.session_tokens import session_tokens_verified_by
 from imcore.signatures import Signature, is_valid, login
 from messaging.models import DeviceState, MessagingSettings
 from messaging.storage import devices
@@ -102,6 +103,20 @@ def issue_token(*, application: ApplicationSnapshot, device: int, generation: in
     ttl_seconds = application.of(MessagingSettings).session_token_seconds
     expires_ms = int((now.timestamp() + ttl_seconds) * 1000)
     return SessionToken(_signer(application).sign_object([device, generation, expires_ms]), ttl_seconds)
+
+
+@session_tokens_verified_by
+async def verify_token(*, application: ApplicationSnapshot, client_id: str, token: str) -> None:
+    """Let a client in over HTTP by its session token (rest-api 2.5). Raises SessionTokenExpired.
+
+    Also for one that `session/close` has ended: Objective-C asks for a new token then, and is refused there.
+    """
+    pk, generation = _read(application, token, datetime.now(UTC))
+    known = await in_database(devices.load, application=application.pk, device=pk)
+    if known is None or known.client_id != client_id:
+        raise SessionTokenExpired
+    if known.state == DeviceState.CLOSED or known.device.generation != generation:
+        raise SessionTokenExpired
 
 
 async def close(*, device: int) -> None:
