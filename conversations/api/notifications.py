@@ -1,0 +1,80 @@
+"""`GET /1.1/rtm/notifications`: what a client missed (realtime-protocol 10.3, rest-api 9.2)."""
+
+import re
+from typing import Any
+
+from django.views.decorators.cache import cache_control
+from rest_framework.decorators import api_view, authentication_classes
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from conversations.models import ConversationSettings
+from conversations.policy import Kind
+from conversations.services import missed as service
+from conversations.services.missed import MissedNotice, MissedPage
+from imcore.bridge import in_async
+from imcore.identifiers import now_ms
+from imcore.rest.authentication import BySession, caller_of
+
+PERMANENT = 1  # `notificationType`, which JavaScript 5 goes on from
+DROPPABLE = 2
+_MILLISECONDS = re.compile(r"\s*(-?[0-9]{1,18})(\.[0-9]*)?\s*", re.ASCII)
+
+
+@cache_control(no_cache=True, no_store=True)
+@api_view(["GET"])
+@authentication_classes([BySession])
+def missed(request: Request) -> Response:
+    """Answer in the flat shape JavaScript asks for by `notification_type=permanent`, else in the one Swift knows.
+
+    A `start_ts` that is not one is answered as if everything since were lost: an error would help no SDK.
+    """
+    caller = caller_of(request)
+    after_ms = _milliseconds(request.query_params.get("start_ts", ""))
+    whose: dict[str, Any] = {"application": caller.application.pk, "client_id": caller.client_id}
+    if request.query_params.get("notification_type") == "permanent":
+        page = MissedPage([], False) if after_ms is None else in_async(service.permanent, **whose, after_ms=after_ms)
+        return Response(_page(page, is_flat=True))
+    if after_ms is None:
+        found = service.Missed(MissedPage([], False), None)
+    else:
+        settings = caller.application.of(ConversationSettings)
+        found = in_async(service.everything, **whose, settings=settings, after_ms=after_ms, now_ms=now_ms())
+    droppable = found.droppable or []
+    return Response(
+        {
+            "permanent": _page(found.permanent, is_flat=False),
+            "droppable": {
+                "invalidLocalConvCache": found.droppable is None,
+                "notifications": [_item(notice, DROPPABLE, is_flat=False) for notice in droppable],
+            },
+        }
+    )
+
+
+def _milliseconds(text: str) -> int | None:
+    """Return a time in milliseconds, a fraction cut off (rest-api 3.5), or None if the text is none."""
+    found = _MILLISECONDS.fullmatch(text)
+    return None if found is None else int(found[1])
+
+
+def _page(page: MissedPage, *, is_flat: bool) -> dict[str, Any]:
+    items = [_item(notice, PERMANENT, is_flat=is_flat) for notice in page.notices]
+    return {"hasMore": page.has_more, "notifications": items}
+
+
+def _item(notice: MissedNotice, notification_type: int, *, is_flat: bool) -> dict[str, Any]:
+    item = {
+        **notice.fields,
+        "cmd": "conv",
+        # JavaScript looks it up in its enum, Swift knows the hyphened names only.
+        "op": notice.op if is_flat else notice.op.replace("_", "-"),
+        "cid": notice.conversation_id,
+        "serverTs": notice.at_ms,
+        "notificationType": notification_type,
+    }
+    if notice.kind is Kind.TEMPORARY:
+        item |= {"tempConv": True, "tempConvTTL": notice.ttl_seconds}
+    elif notice.kind is Kind.CHAT_ROOM:
+        item["transient"] = True
+    return item
