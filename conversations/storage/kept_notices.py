@@ -110,7 +110,8 @@ def of_conversations(
     )
     if until_ms is not None:
         rows = rows.filter(at_ms__lte=until_ms)
-    sizes = dict(rows.values_list("pk", Length(Cast("fields", TextField())))[: limit + 1])
+    # In no order: the database may stop at one too many.
+    sizes = dict(rows.order_by().values_list("pk", Length(Cast("fields", TextField())))[: limit + 1])
     if len(sizes) > limit or sum(sizes.values()) > bytes_max:
         return None
     return _read(KeptNotice.objects.filter(pk__in=list(sizes)).order_by("at_ms", "id"))
