@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,16 +30,15 @@ AT = "1453014943466"
 
 
 @pytest.fixture
-async def documented(monkeypatch: pytest.MonkeyPatch) -> ApplicationSnapshot:
+async def documented(snapshot: ApplicationSnapshot, monkeypatch: pytest.MonkeyPatch) -> ApplicationSnapshot:
     """The application of the documentation's examples."""
-    settings: Any = {GatewaySettings: GatewaySettings()}
-    snapshot = ApplicationSnapshot(0, ID, APP_KEY, MASTER_KEY, True, 1, settings)
+    example = replace(snapshot, app_id=ID, app_key=APP_KEY, master_key=MASTER_KEY)
 
     async def get(app_id: str) -> ApplicationSnapshot | None:
-        return snapshot if app_id == ID else None
+        return example if app_id == ID else None
 
     monkeypatch.setattr(applications, "get", get)
-    return snapshot
+    return example
 
 
 def rights(**headers: str) -> bool:
