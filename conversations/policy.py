@@ -216,6 +216,8 @@ def refusal(action: Action, kind: Kind, standing: Standing, features: Features) 
         least = Standing.MEMBER
     if action is Action.CHANGE_ROLE and features.managers_change_roles:
         least = Standing.MANAGER
+    if standing is Standing.MANAGER and not features.roles:
+        standing = Standing.MEMBER  # given while there were roles
     if standing >= least:
         return None
     if standing is Standing.OUTSIDER:
