@@ -18,6 +18,7 @@ from conversations.storage.conversations import ConversationInfo
 from imcore import limits
 from imcore.bridge import in_database
 from imcore.delivery import router
+from imcore.delivery.presence import room
 from imcore.errors import (
     BlockedByConversation,
     ConversationFull,
@@ -69,16 +70,16 @@ async def add(
         action = Action.JOIN if set(wanted) == {client_id} else Action.INVITE
         permissions.check(action, kind, standing(kind, roster, client_id), features)
         reasons: dict[str, type[ImError]] = {}
-        room = settings.members_max - len(roster.members)
+        places_left = settings.members_max - len(roster.members)
         for one in wanted:
             if one in roster.members:
                 continue
             if one in roster.blocked or (one in roster.refusing and one != client_id):
                 reasons[one] = BlockedByConversation
-            elif room <= 0:
+            elif places_left <= 0:
                 reasons[one] = ConversationFull
             else:
-                room -= 1
+                places_left -= 1
         return permissions.verdict(wanted, reasons, all_or_nothing=all_or_nothing, is_partial=True)
 
     change = await in_database(members.add, conversation=conversation.pk, judge=judge, by=client_id, now_ms=now_ms)
@@ -174,16 +175,16 @@ async def are_member(
     """
     if len(conversation_ids) > limits.CONVERSATION_PAGE_MAX:
         raise ConversationRequestInvalid(f"At most {limits.CONVERSATION_PAGE_MAX} conversations.")
-    answer = {}
-    for conversation_id in dict.fromkeys(conversation_ids):
-        try:
-            found = await directory.find(application=application, conversation_id=conversation_id, now_ms=now_ms)
-        except ImError:
-            answer[conversation_id] = False
-            continue
-        is_here = await permissions.is_present(found, client_id, session)
-        answer[conversation_id] = is_here or client_id in found.members
-    return answer
+    # Never from memory: it would go on saying yes to one whom another node has removed.
+    found = await in_database(
+        members.places,
+        application=application,
+        client_id=client_id,
+        conversation_ids=[one for one in conversation_ids if "\0" not in one],
+        now_ms=now_ms,
+    )
+    here = {one.conversation_id for one in found if one.is_member or session.room == room(one.conversation)}
+    return {conversation_id: conversation_id in here for conversation_id in conversation_ids}
 
 
 async def _fresh(application: int, conversation_id: str, now_ms: int) -> ConversationInfo:

@@ -61,7 +61,11 @@ class ListBound(NamedTuple):
         return self.max_of_normal if kind is Kind.NORMAL else limits.LISTED_IN_ROOM_MAX
 
 
-_SILENCED = ListBound(lambda roster: roster.silenced, limits.SILENCED_MAX, SilenceListFull, only_members=True)
+def _silenced_for_good(roster: Roster) -> Collection[str]:
+    return {client_id for client_id, until_ms in roster.silenced.items() if until_ms is None}
+
+
+_SILENCED = ListBound(_silenced_for_good, limits.SILENCED_MAX, SilenceListFull, only_members=True)
 _BLOCKED = ListBound(lambda roster: roster.blocked, limits.BLOCKED_MAX, BlockListFull, only_members=False)
 
 
@@ -161,7 +165,7 @@ async def refuse_invitations(request: Request, *, conversation_ids: Sequence[str
     """Note that the caller does not want to be pulled into conversations. `conversation_id` of the request is unused.
 
     Fails with 4543 for those over the limit, with the error of finding them for those that are not there. Raises
-    BlockListDisabled.
+    BlockListDisabled, ConversationRequestInvalid for more conversations than one request may name.
     """
     return await _each_refusal(request, conversation_ids, is_refusing=True)
 
@@ -297,9 +301,12 @@ def _check_block_lists(request: Request) -> None:
 
 async def _each_refusal(request: Request, conversation_ids: Sequence[str], *, is_refusing: bool) -> Verdict:
     _check_block_lists(request)
+    wanted = dict.fromkeys(conversation_ids)
+    if len(wanted) > limits.LIST_PAGE_MAX:
+        raise ConversationRequestInvalid(f"At most {limits.LIST_PAGE_MAX} conversations.")
     allowed: list[str] = []
     failed: list[ImError] = []
-    for conversation_id in list(dict.fromkeys(conversation_ids))[: limits.LIST_PAGE_MAX]:
+    for conversation_id in wanted:
         try:
             conversation = await _fresh(replace(request, conversation_id=conversation_id))
             await _write_refusal(request, conversation, is_refusing)

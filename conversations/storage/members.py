@@ -1,10 +1,12 @@
 """Changing who is in a conversation, and the unique conversation a member set leads to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
-from conversations.models import Conversation, Member, MemberInfo
+from conversations.models import Conversation, Member, MemberInfo, Subscription
 from conversations.policy import Roster
 from conversations.storage.changes import Change, Judge, changed, lock, next_update_ms, unchanged
 from conversations.storage.conversations import ConversationInfo, unique_id, unique_key
@@ -87,3 +89,27 @@ def mute(*, conversation: int, client_id: str, is_muted: bool, now_ms: int) -> i
     at_ms = next_update_ms(row, now_ms)
     Conversation.objects.filter(pk=row.pk).update(updated_ms=at_ms)
     return at_ms
+
+
+class Place(NamedTuple):
+    """A conversation that exists, and whether a client is a member of it, or a subscriber."""
+
+    conversation: int
+    conversation_id: str
+    is_member: bool
+
+
+def places(*, application: int, client_id: str, conversation_ids: Collection[str], now_ms: int) -> list[Place]:
+    """Return those of the conversations that exist and whose time is not over, and which of them a client is in."""
+    alive = Conversation.objects.filter(
+        Q(expires_ms=None) | Q(expires_ms__gt=now_ms), application=application, object_id__in=conversation_ids
+    )
+    found = dict(alive.values_list("pk", "object_id"))
+    mine = {
+        conversation
+        for model in (Member, Subscription)
+        for conversation in model._default_manager.filter(
+            application=application, client_id=client_id, conversation_id__in=found
+        ).values_list("conversation_id", flat=True)
+    }
+    return [Place(pk, object_id, pk in mine) for pk, object_id in found.items()]

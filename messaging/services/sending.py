@@ -78,12 +78,12 @@ async def send(
     SendTimeout.
     """
     try:
-        conversation = await directory.find(
-            application=application,
-            conversation_id=conversation_id,
-            now_ms=now_ms,
-            max_age_seconds=TRANSIENT_MAX_AGE_SECONDS if is_transient else float("inf"),
+        conversation = await _find(
+            application, conversation_id, now_ms, TRANSIENT_MAX_AGE_SECONDS if is_transient else float("inf")
         )
+        if conversation.kind is _SYSTEM:
+            # The store of upstream messages does not check the lists either.
+            conversation = await _find(application, conversation_id, now_ms, TRANSIENT_MAX_AGE_SECONDS)
         _check_size(settings, body, push_data, mentions)
         conversation = await _check_sender(conversation, sender, now_ms)
         if conversation.kind is _SYSTEM:
@@ -102,6 +102,12 @@ async def send(
     if event is not None:
         router.publish(application, event, skip=session)
     return acknowledgement
+
+
+async def _find(application: int, conversation_id: str, now_ms: int, max_age_seconds: float) -> ConversationInfo:
+    return await directory.find(
+        application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=max_age_seconds
+    )
 
 
 def _check_size(settings: MessagingSettings, body: Body, push_data: str, mentions: Mentions) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from conversations.models import Conversation
+from conversations.models import Block, Conversation
 from conversations.policy import Kind, Roster
 from conversations.services import directory
-from conversations.storage import conversations, members, positions
+from conversations.storage import conversations, members, moderation, positions
 from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, LogsCommand, OpType
+from messaging.models import SysMessage
 from messaging.services import sending
 from messaging.storage import messages
 from tests.conftest import SignIn
@@ -298,3 +299,93 @@ async def test_history_is_refused_at_once_to_whom_another_node_removed(
 
     assert (reply.cmd, reply.errorMessage.code) == (CommandType.error, 4312)
     assert [item.data for item in await history(mary, room)] == ["hello"]
+
+
+async def test_a_sender_silenced_by_another_node_is_refused_at_its_next_send(
+    application: Application, signed_in: SignIn
+) -> None:
+    """Checklist 46: and heard again at the first after it was let speak there."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    await say(jerry, room, "before")
+    await heard(tom)
+
+    await silence_elsewhere(application, room, "jerry", is_silenced=True)
+    refused = [await attempt(jerry, room, "during"), await attempt(jerry, room, "during")]
+    await silence_elsewhere(application, room, "jerry", is_silenced=False)
+    ack = await say(jerry, room, "after")
+
+    assert [(one.code, one.reason) for one in refused] == [(4563, "SILIENCED")] * 2
+    assert (await heard(tom)).id == ack.uid
+    assert await texts(jerry, room) == ["before", "after"]
+
+
+async def test_a_silence_that_begins_while_a_batch_waits_is_obeyed(
+    application: Application, signed_in: SignIn, store_gate: Gate
+) -> None:
+    """Checklist 46: of one batch, the silenced is refused and the others are stored, without a gap."""
+    room = await started(application, "tom", "jerry", "mary")
+    tom, jerry, mary = [await signed_in(name) for name in ("tom", "jerry", "mary")]
+
+    async def silence_then_send() -> AckCommand:
+        await silence_elsewhere(application, room, "jerry", is_silenced=True)
+        return await attempt(mary, room, "second")
+
+    acks = await together(store_gate, attempt(tom, room, "first"), attempt(jerry, room, "refused"), silence_then_send())
+
+    assert [ack.code for ack in acks] == [0, 4563, 0]
+    assert [(row.seq, row.text) for row in await rows(room)] == [(1, "first"), (2, "second")]
+
+
+async def test_whom_another_node_removed_is_no_member_here(
+    application: Application, signed_in: SignIn, elsewhere: Elsewhere
+) -> None:
+    """4.5: `is_member` asks the database, however well this node remembers."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    await say(tom, room, "before")
+    await elsewhere(room, remove=("tom",))
+
+    answer = await tom.request(CommandType.conv, OpType.is_member, convMessage=ConvCommand(cids=[room]))
+
+    assert answer.convMessage.results.data == f'{{"{room}":false}}'
+
+
+async def test_whom_another_node_blocked_sends_to_a_system_conversation_for_a_few_seconds_only(
+    application: Application, signed_in: SignIn, monotonic: SimpleNamespace
+) -> None:
+    """Checklist 47: what goes upstream is stored without a look at the lists, so memory must be young."""
+    tom = await signed_in("tom")
+    service = await in_database(
+        lambda: Conversation.objects.create(
+            application=application, object_id="service", kind=Kind.SYSTEM, created_ms=0, updated_ms=0
+        )
+    )
+    await say(tom, "service", "before")
+
+    def block() -> None:
+        Block.objects.create(conversation=service, application=application, client_id="tom", created_ms=0)
+        Conversation.objects.filter(pk=service.pk).update(has_blocked=True, members_version=2)
+
+    await in_database(block)
+    monotonic.seconds += sending.TRANSIENT_MAX_AGE_SECONDS
+    refused = await attempt(tom, "service", "after")
+
+    assert (refused.code, refused.reason) == (4548, "BLOCKED_BY_CONV")
+    assert await in_database(lambda: SysMessage.objects.filter(conversation_id=service.pk).count()) == 1
+
+
+async def silence_elsewhere(
+    application: Application, conversation_id: str, client_id: str, *, is_silenced: bool
+) -> None:
+    """Silence a member, or let it speak, as another node would."""
+
+    def change() -> None:
+        found = conversations.load(application=application.pk, object_id=conversation_id)
+        assert found is not None
+        if is_silenced:
+            moderation.silence(conversation=found.pk, judge=everybody(client_id), by="", until_ms=None, now_ms=0)
+        else:
+            moderation.unsilence(conversation=found.pk, judge=everybody(client_id), by="", now_ms=0)
+
+    await in_database(change)
