@@ -185,7 +185,7 @@ class Roster(NamedTuple):
     @property
     def size(self) -> int:
         """How many clients it names."""
-        return len(self.members) + len(self.managers) + len(self.silenced) + len(self.blocked)
+        return sum(map(len, (self.members, self.managers, self.silenced, self.blocked, self.refusing)))
 
 
 def standing(kind: Kind, roster: Roster, client_id: str, *, is_present: bool = False) -> Standing:

@@ -106,11 +106,9 @@ async def unsilence(request: Request, *, client_ids: Sequence[str], all_or_nothi
 
 
 async def list_silenced(request: Request, *, after: int, limit: int) -> Page:
-    """Return a page of those who are silenced. For members; raises MembershipRequired."""
+    """Return a page of those who are silenced for good. For members; raises MembershipRequired."""
     conversation = await _readable(request, Action.LIST_SILENCED)
-    return await in_database(
-        moderation.list_silenced, conversation=conversation.pk, after=after, limit=limit, now_ms=request.now_ms
-    )
+    return await in_database(moderation.list_silenced, conversation=conversation.pk, after=after, limit=limit)
 
 
 async def silenced_among(request: Request, *, client_ids: Sequence[str]) -> list[str]:

@@ -150,7 +150,7 @@ def change_role(
     return RoleChange(record.info_id, True, after)
 
 
-def list_silenced(*, conversation: int, after: int, limit: int, now_ms: int) -> Page:
+def list_silenced(*, conversation: int, after: int, limit: int) -> Page:
     """Return a page of the clients who are silenced for good, in the order they were."""
     rows = Silence.objects.filter(conversation=conversation, until_ms=None, id__gt=after)
     return _page(rows.order_by("id").values_list("id", "client_id")[: limit + 1], limit)
