@@ -39,7 +39,7 @@ async def test_the_frames_of_a_whole_day_are_understood_by_the_oldest_client(
     assert [frame.cmd for frame in kinds] == [CommandType.conv, CommandType.conv, CommandType.direct]
     assert len(logs.logsMessage.logs) == 1
     assert cid in results.convMessage.results.data
-    assert refused.errorMessage.code == 4303
+    assert refused.errorMessage.code == 4200
 
 
 @pytest.mark.parametrize(
