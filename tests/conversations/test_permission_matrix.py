@@ -41,7 +41,7 @@ from imcore.protocol.message_pb2 import (
 from messaging.models import Message, SysMessage
 from tests.conftest import SignIn
 from tests.conversations.permission_tables import TABLES
-from tests.conversations.talking import add, heard
+from tests.conversations.talking import add, attr, heard
 from tests.imclient import ImClient
 
 SWITCHES = {
@@ -108,6 +108,9 @@ COMMANDS: dict[str, tuple[Callable[[Asked], dict[str, Any]], OpType | None]] = {
     "unblock": (lambda a: blacklist(OpType.unblock, srcCid=a.cid, toPids=[a.target]), OpType.unblocked),
     "list_blocked": (lambda a: blacklist(OpType.query, srcCid=a.cid), OpType.query_result),
     "check_blocked": (lambda a: blacklist(OpType.check_block, srcCid=a.cid, toPids=[a.target]), OpType.check_result),
+    "update": (lambda a: conv(OpType.update, cid=a.cid, attr=attr({"name": "T & J"})), OpType.updated),
+    "mute": (lambda a: conv(OpType.mute, cid=a.cid), OpType.updated),
+    "unmute": (lambda a: conv(OpType.unmute, cid=a.cid), OpType.updated),
     "send": (lambda a: {"cmd": CommandType.direct, "directMessage": DirectCommand(cid=a.cid, msg="hello")}, None),
     "history": (lambda a: {"cmd": CommandType.logs, "logsMessage": LogsCommand(cid=a.cid)}, None),
     "is_member": (lambda a: conv(OpType.is_member, cids=[a.cid]), OpType.result),
@@ -150,7 +153,7 @@ def outcome(command: str, asked: Asked, reply: GenericCommand) -> str:
     if command == "is_member":
         return "true" if json.loads(reply.convMessage.results.data)[asked.cid] else "false"
     body = reply.blacklistMessage if reply.cmd == CommandType.blacklist else reply.convMessage
-    if command in READING or reply.op == OpType.member_info_updated:
+    if command in READING or reply.op in (OpType.member_info_updated, OpType.updated):
         return "ok"
     if body.failedPids:
         [failed] = body.failedPids
@@ -259,7 +262,7 @@ async def test_everybody_may_do_what_the_tables_say_and_a_refusal_leaves_no_trac
     kind: Kind,
     features: frozenset[str],
 ) -> None:
-    """Checklist 31 to 33, 44 to 47, 53, 63 for every standing, kind of conversation and combination of features."""
+    """Checklist 31 to 33, 42, 44 to 47, 53, 63 for every standing, kind of conversation and combination of features."""
     await obey_settings(ConversationSettings, **{field: name in features for name, field in SWITCHES.items()})
     names = ["owner", *both("outsider", "blocked", "member", "silenced", "manager")]
     stage = Stage(application, kind, {name: await signed_in(name) for name in names})
