@@ -1,9 +1,11 @@
 """One server process for all journeys, on the engine of this test run."""
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,27 @@ def own_server(tmp_path: Path) -> Iterator[Server]:
             yield running
         finally:
             running.kill()
+
+
+@pytest.fixture(scope="session")
+def application_with(server: Server) -> Callable[..., dict[str, str]]:
+    """Name an application of the shared server by its settings: `application_with("roles_enabled=on")`.
+
+    Returns what tells a script to use it. It is made when it is first asked for.
+    """
+
+    @cache
+    def make(*settings: str) -> dict[str, str]:
+        printed = server.manage("create_application", " ".join(settings))
+        credentials = dict(re.findall(r"^(App ID|App Key|Master Key) +(\S+)$", printed, re.MULTILINE))
+        server.manage("application_settings", credentials["App ID"], *settings)
+        return {
+            "IMCORE_APP_ID": credentials["App ID"],
+            "IMCORE_APP_KEY": credentials["App Key"],
+            "IMCORE_MASTER_KEY": credentials["Master Key"],
+        }
+
+    return make
 
 
 @dataclass(frozen=True)

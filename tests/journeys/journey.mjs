@@ -69,6 +69,49 @@ export const eventually = async (attempt, what) => {
   }
 };
 
+const NOTICES = [
+  ...['INVITED', 'KICKED', 'MEMBERS_JOINED', 'MEMBERS_LEFT', 'BLOCKED', 'UNBLOCKED', 'MEMBERS_BLOCKED'],
+  ...['MEMBERS_UNBLOCKED', 'MUTED', 'UNMUTED', 'MEMBERS_MUTED', 'MEMBERS_UNMUTED', 'MEMBER_INFO_UPDATED'],
+  'CONVERSATION_INFO_UPDATED',
+];
+const short = (id) => id.replace(`-${run}`, '');
+const detail = ({ members, memberInfo, attributes }) => {
+  if (members) return `: ${members.map(short).sort().join(' ')}`;
+  if (memberInfo) return `: ${short(memberInfo.memberId)} ${memberInfo.role}`;
+  return attributes ? `: ${JSON.stringify(attributes)}` : '';
+};
+const byClient = (rows) => {
+  const who = (row) => row.slice(0, row.search(/ [A-Z_]+ by /));
+  return [...rows].sort((one, other) => (who(one) < who(other) ? -1 : Number(who(one) > who(other))));
+};
+
+// Who hears what while something is done. Each notice that one of `clients` (by name) hears is a row such as
+// `Ben MEMBERS_LEFT by Anna: Carl`; `await hears(action, rows)` holds if exactly these come, in order for each client.
+export const witness = (clients) => {
+  let heard = [];
+  for (const [who, client] of Object.entries(clients)) {
+    for (const event of NOTICES) {
+      client.on(Event[event], (payload) => {
+        const by = Object.entries(payload).find(([key]) => key.endsWith('By'))[1];
+        heard.push(`${who} ${event} by ${short(by)}${detail(payload)}`);
+      });
+    }
+  }
+  return async (action, expected) => {
+    heard = [];
+    const result = await action();
+    // A reply comes after every notice that was caused before it; the SDK may still have to look something up for one.
+    await Promise.all(Object.values(clients).map((client) => client.ping([client.id])));
+    await eventually(() => heard.length >= expected.length, 'as many notices as expected').catch(() => {});
+    assert.deepEqual(byClient(heard), byClient(expected));
+    return result;
+  };
+};
+
+// The rows of a conversation that has begun: every client of its members hears this.
+export const begun = (hearers, by, members) =>
+  hearers.flatMap((who) => [`${who} INVITED by ${by}`, `${who} MEMBERS_JOINED by ${by}: ${members}`]);
+
 // The code and the message of the error that `work` fails with.
 export const failure = async (work) => {
   try {
@@ -78,6 +121,12 @@ export const failure = async (work) => {
   }
   throw new assert.AssertionError({ message: 'this should have been refused' });
 };
+
+// Of an operation on several clients: who was done, and the code for each who was not.
+export const outcome = ({ successfulClientIds, failures }) => ({
+  done: [...successfulClientIds].sort(),
+  refused: Object.fromEntries(failures.flatMap(({ code, clientIds }) => clientIds.map((id) => [id, code]))),
+});
 
 export const ok = (what) => console.log(`  ok  ${what}`);
 

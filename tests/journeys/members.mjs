@@ -1,92 +1,92 @@
 // Who hears of whom: the table "成员变更" of the JavaScript guide, for every action on the members of a conversation.
 
-import { Event, assert, connect, finish, next, ok, own, sdk } from './journey.mjs';
+import { Event, another, assert, begun, connect, failure, finish, next, ok, outcome, own, witness } from './journey.mjs';
 
-const [A, B, C] = ['Anna', 'Ben', 'Carl'].map(own);
+const [anna, ben, carl, dora] = ['Anna', 'Ben', 'Carl', 'Dora'].map(own);
 const realtime = connect();
 const clients = {};
-for (const id of [A, B, C]) clients[id] = await realtime.createIMClient(id);
+for (const id of [anna, ben, carl]) clients[id.split('-')[0]] = await realtime.createIMClient(id);
+// Anna has a second device, and hears of everything there as well.
+clients["Anna's phone"] = await connect({}, another()).createIMClient(anna);
+const hears = witness(clients);
+const { Anna: A, Carl: C } = clients;
+const sorted = (ids) => [...ids].sort();
 
-let heard = [];
-for (const [id, client] of Object.entries(clients)) {
-  client.on(Event.INVITED, ({ invitedBy }) => heard.push([id, 'INVITED', invitedBy]));
-  client.on(Event.KICKED, ({ kickedBy }) => heard.push([id, 'KICKED', kickedBy]));
-  client.on(Event.MEMBERS_JOINED, ({ members, invitedBy }) =>
-    heard.push([id, 'MEMBERS_JOINED', invitedBy, ...[...members].sort()]),
-  );
-  client.on(Event.MEMBERS_LEFT, ({ members, kickedBy }) =>
-    heard.push([id, 'MEMBERS_LEFT', kickedBy, ...[...members].sort()]),
-  );
-}
+const chat = await hears(() => A.createConversation({ members: [ben], name: 'team', unique: true }), [
+  ...begun(['Anna', "Anna's phone", 'Ben'], 'Anna', 'Anna Ben'),
+]);
+ok('creating: INVITED and MEMBERS_JOINED for both, on all devices');
 
-const after = async (action, witnesses, expected) => {
-  heard = [];
-  await action();
-  // A message comes after every notice that was caused before it, and all three are on one connection.
-  const arrivals = witnesses.map((id) => next(clients[id], Event.MESSAGE, (message) => message.text === 'now'));
-  await chat.send(new sdk.TextMessage('now'));
-  await Promise.all(arrivals);
-  const sorted = (rows) => rows.map((row) => row.join(' ')).sort();
-  assert.deepEqual(sorted(heard), sorted(expected));
-};
+const again = await hears(() => A.createConversation({ members: [ben], name: 'again', unique: true }), []);
+assert.equal(again.id, chat.id);
+ok('creating what exists: nobody hears anything');
 
-let chat;
-let result;
-
-await after(
-  async () => {
-    chat = await clients[A].createConversation({ members: [B], name: 'team' });
-  },
-  [B],
+const emitted = next(chat, Event.MEMBERS_JOINED);
+let result = await hears(
+  () => chat.add([carl]),
   [
-    [A, 'INVITED', A],
-    [A, 'MEMBERS_JOINED', A, A, B],
-    [B, 'INVITED', A],
-    [B, 'MEMBERS_JOINED', A, A, B],
+    'Anna MEMBERS_JOINED by Anna: Carl',
+    "Anna's phone MEMBERS_JOINED by Anna: Carl",
+    'Ben MEMBERS_JOINED by Anna: Carl',
+    'Carl INVITED by Anna',
+    'Carl MEMBERS_JOINED by Anna: Carl',
   ],
 );
-ok('creating: INVITED and MEMBERS_JOINED for both');
-
-await after(async () => (result = await chat.add([C])), [B, C], [
-  [A, 'MEMBERS_JOINED', A, C],
-  [B, 'MEMBERS_JOINED', A, C],
-  [C, 'INVITED', A],
-  [C, 'MEMBERS_JOINED', A, C],
-]);
-assert.deepEqual([result.successfulClientIds, result.failures], [[C], []]);
-assert.deepEqual([...chat.members].sort(), [A, B, C].sort());
+assert.deepEqual(outcome(result), { done: [carl], refused: {} });
+assert.deepEqual(sorted(chat.members), sorted([anna, ben, carl]));
+assert.deepEqual((await emitted)[0], { invitedBy: anna, members: [carl] });
 ok('A adds C: A and B see him join, C is invited');
 
-await after(() => chat.add([C]), [B, C], []);
+result = await hears(
+  () => chat.add([carl, dora]),
+  ['Anna', "Anna's phone", 'Ben', 'Carl'].map((who) => `${who} MEMBERS_JOINED by Anna: Dora`),
+);
+assert.deepEqual(outcome(result), { done: sorted([carl, dora]), refused: {} });
+ok('adding a member and another: all see only the other join');
+
+await hears(() => chat.add([carl]), []);
 ok('adding a member again tells nobody anything');
 
-await after(async () => (result = await chat.remove([C])), [B], [
-  [A, 'MEMBERS_LEFT', A, C],
-  [B, 'MEMBERS_LEFT', A, C],
-  [C, 'KICKED', A],
-]);
-assert.deepEqual([result.successfulClientIds, result.failures], [[C], []]);
-ok('A removes C: A and B see him leave, C is kicked');
+result = await hears(
+  () => chat.remove([carl, dora]),
+  [
+    'Anna MEMBERS_LEFT by Anna: Carl Dora',
+    "Anna's phone MEMBERS_LEFT by Anna: Carl Dora",
+    'Ben MEMBERS_LEFT by Anna: Carl Dora',
+    'Carl KICKED by Anna',
+  ],
+);
+assert.deepEqual(outcome(result), { done: sorted([carl, dora]), refused: {} });
+ok('A removes C and D: A and B see them leave, C is kicked');
 
-const carls = await clients[C].getConversation(chat.id, true);
-await after(() => carls.join(), [B, C], [
-  [A, 'MEMBERS_JOINED', C, C],
-  [B, 'MEMBERS_JOINED', C, C],
-  [C, 'INVITED', C],
-  [C, 'MEMBERS_JOINED', C, C],
+await hears(() => chat.remove([carl]), []);
+ok('removing somebody who is no member tells nobody anything');
+
+const carls = await C.getConversation(chat.id, true);
+await hears(() => carls.join(), [
+  'Anna MEMBERS_JOINED by Carl: Carl',
+  "Anna's phone MEMBERS_JOINED by Carl: Carl",
+  'Ben MEMBERS_JOINED by Carl: Carl',
+  'Carl INVITED by Carl',
+  'Carl MEMBERS_JOINED by Carl: Carl',
 ]);
 ok('C joins: all see it, C himself as INVITED by himself');
 
-await after(() => carls.quit(), [B], [
-  [A, 'MEMBERS_LEFT', C, C],
-  [B, 'MEMBERS_LEFT', C, C],
-  [C, 'KICKED', C],
+await hears(() => carls.quit(), [
+  'Anna MEMBERS_LEFT by Carl: Carl',
+  "Anna's phone MEMBERS_LEFT by Carl: Carl",
+  'Ben MEMBERS_LEFT by Carl: Carl',
+  'Carl KICKED by Carl',
 ]);
 ok('C quits: A and B see it, C himself as KICKED by himself');
 
-const fresh = await clients[C].getConversation(chat.id, true);
-assert.deepEqual([...fresh.members].sort(), [A, B].sort());
-assert.deepEqual([...chat.members].sort(), [A, B].sort());
+await hears(async () => assert.equal((await failure(carls.add([dora]))).code, 4317), []);
+await hears(async () => assert.equal((await failure(carls.remove([ben]))).code, 4317), []);
+ok('a stranger adds or removes: 4317, and nobody hears anything');
+
+const fresh = await C.getConversation(chat.id, true);
+assert.deepEqual(sorted(fresh.members), sorted([anna, ben]));
+assert.deepEqual(sorted(chat.members), sorted([anna, ben]));
 assert.equal(await chat.count(), 2);
 ok('whoever was told and whoever asks afresh see the same members');
 finish('Members come and go.');

@@ -1,5 +1,7 @@
 // The SDK's query builder against the server: every method of ConversationQuery, and the look-ups by id.
 
+import { readFileSync } from 'node:fs';
+
 import { another, assert, connect, finish, isVersion4, ok, own, sdk } from './journey.mjs';
 
 const me = own('Mira');
@@ -46,6 +48,8 @@ await is(query().notContainsIn('level', [1, 4, 9]), [axb, climb, quoted], 'notCo
 await is(query().containsAll('colours', ['blue', 'red']), [ab], 'containsAll');
 await is(query().sizeEqualTo('colours', 1), [axb], 'sizeEqualTo');
 await is(query().equalTo('nested.topic', '旅行'), [climb], 'equalTo below a property');
+await is(query().equalTo('name', '周末 爬山'), [climb], 'equalTo in Chinese');
+await is(query().containedIn('name', ['周末 爬山', '归来']), [climb], 'containedIn in Chinese');
 
 await is(query().containsMembers([tina]), [ab, axb, quoted], 'containsMembers');
 await is(query().containsMembers([tina, zoe]), [axb], 'containsMembers of several');
@@ -59,7 +63,10 @@ await is(query().contains('name', '爬山'), [climb, back], 'contains in Chinese
 await is(query().contains('name', '[2'), [axb], 'contains takes a bracket as a bracket');
 await is(query().contains('name', 'q\\E.*'), [quoted], 'contains what ends a quotation');
 await is(query().endsWith('name', '(1)'), [ab], 'endsWith takes parentheses as parentheses');
+await is(query().startsWith('name', 'q\\E.'), [quoted], 'startsWith what ends a quotation');
+await is(query().endsWith('name', '\\E.*'), [quoted], 'endsWith what ends a quotation');
 await is(query().endsWith('name', '爬山'), [climb], 'endsWith in Chinese');
+await is(query().contains('nested.topic', '旅'), [climb], 'contains below a property');
 await is(query().matches('name', /^a.b/), [ab, axb], 'matches: a dot is any character');
 await is(query().matches('name', /^A.B/i), [ab, axb], 'matches with i');
 await is(query().matches('name', /^((?!爬山).)*$/), [ab, axb, quoted], 'matches with a lookahead: does not contain');
@@ -71,6 +78,9 @@ if (!isVersion4) {
   const { ConversationQuery } = sdk;
   const both = [client.getQuery().equalTo('level', 1), client.getQuery().equalTo('level', 5)];
   await is(ConversationQuery.and(query(), ConversationQuery.or(...both)), [ab, quoted], 'or within and');
+  assert.equal((await query().descending('level').first()).name, quoted);
+  assert.equal(await query().equalTo('level', 99).first(), undefined);
+  ok('first: one, or nothing');
 }
 
 assert.deepEqual(await names(query().descending('level')), [quoted, back, climb, axb, ab]);
@@ -112,6 +122,13 @@ assert.equal(await third.getConversation('0123456789abcdef01234567'), null);
 assert.equal((await third.getConversation(ids[4])).get('level'), 5);
 ok('getConversation: one, or null');
 
+const room = await client.createChatRoom({ name: '大厅', kind });
+assert.deepEqual(await names(client.getChatRoomQuery().equalTo('kind', kind)), ['大厅']);
+assert.deepEqual(await names(client.getChatRoomQuery().equalTo('kind', kind).contains('name', '爬')), []);
+assert.deepEqual(await names(client.getServiceConversationQuery().equalTo('kind', kind)), []);
+assert.ok((await client.getQuery().equalTo('objectId', room.id).find())[0] instanceof sdk.ChatRoom);
+ok('getChatRoomQuery, getServiceConversationQuery: only rooms, only services');
+
 const many = [];
 for (let i = 0; i < 120; i += 20) {
   const twenty = Array.from({ length: 20 }, (_, n) => ({ members: [], many: i + n, unique: false }));
@@ -124,6 +141,15 @@ ok('getConversations: 120 at once');
 
 assert.equal((await client.getQuery().containsMembers([me]).find()).length, 10);
 ok('ten conversations unless more are asked for');
+
+const builder = Object.getPrototypeOf(query());
+const functions = [builder, builder.constructor].flatMap((from) => Object.getOwnPropertyNames(from));
+const notOffered = ['constructor', 'toJSON', 'length', 'name', 'prototype'];
+const offered = functions.filter((method) => /^[a-z]/.test(method) && !notOffered.includes(method));
+const source = readFileSync(new URL(import.meta.url), 'utf8');
+assert.deepEqual(offered.filter((method) => !source.includes(`.${method}(`)), []);
+assert.ok(offered.includes('equalTo') && (isVersion4 || offered.includes('and')));
+ok(`all ${offered.length} methods of the query builder`);
 finish('All queries are answered.');
 
 // A client without the conversations the first one has in its cache.
