@@ -87,21 +87,26 @@ const byClient = (rows) => {
 
 // Who hears what while something is done. Each notice that one of `clients` (by name) hears is a row such as
 // `Ben MEMBERS_LEFT by Anna: Carl`; `await hears(action, rows)` holds if exactly these come, in order for each client.
-export const witness = (clients) => {
+// With `places` it is `Ben in team MEMBERS_LEFT …`, in order for each client and conversation: the SDK itself changes the
+// order between conversations when it has to look one up.
+export const witness = (clients, { places = false } = {}) => {
   let heard = [];
   for (const [who, client] of Object.entries(clients)) {
     for (const event of NOTICES) {
-      client.on(Event[event], (payload) => {
+      client.on(Event[event], (payload, conversation) => {
+        const place = places ? ` in ${conversation.name}` : '';
         const by = Object.entries(payload).find(([key]) => key.endsWith('By'))[1];
-        heard.push(`${who} ${event} by ${short(by)}${detail(payload)}`);
+        heard.push(`${who}${place} ${event} by ${short(by)}${detail(payload)}`);
       });
     }
   }
+  // A reply comes after every notice that was caused before it; the SDK may still have to look something up for one.
+  const settle = () => Promise.all(Object.values(clients).map((client) => client.ping([client.id])));
   return async (action, expected) => {
+    await settle();
     heard = [];
     const result = await action();
-    // A reply comes after every notice that was caused before it; the SDK may still have to look something up for one.
-    await Promise.all(Object.values(clients).map((client) => client.ping([client.id])));
+    await settle();
     await eventually(() => heard.length >= expected.length, 'as many notices as expected').catch(() => {});
     assert.deepEqual(byClient(heard), byClient(expected));
     return result;

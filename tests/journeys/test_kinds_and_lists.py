@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.journeys.conftest import Proxy
 from tests.journeys.running import FIVE, FIVE_BASE64, FOUR, Sdk, environment_of, run_journey
 from tests.processes import Server
 
@@ -56,6 +57,9 @@ def test_chat_rooms(own_server: Server, sdk: Sdk) -> None:
         answers={"goaway": lambda: own_server.signal(signal.SIGUSR1), "crash": crash},
     )
 
+    assert own_server.stop() == 0
+    own_server.assert_untroubled()
+
 
 @SDKS
 def test_temporary_conversations(server: Server, sdk: Sdk) -> None:
@@ -90,3 +94,48 @@ def test_silence(server: Server, sdk: Sdk, application_with: Applications) -> No
 def test_block_lists(server: Server, sdk: Sdk, application_with: Applications) -> None:
     """Checklist 47, 48 as the SDK lives them."""
     run_journey("blocks.mjs", server, environment_of(server, sdk) | application_with(*LISTS))
+
+
+@SDKS
+def test_roles(server: Server, sdk: Sdk, application_with: Applications, proxy_of: Callable[..., Proxy]) -> None:
+    """Checklist 44, 45, 46 as the SDK lives them."""
+    environment = over_tls(environment_of(server, sdk) | application_with(*LISTS), sdk, proxy_of(server, tls=True))
+
+    run_journey("roles.mjs", server, environment)
+
+
+@SDKS
+def test_an_application_without_roles_and_block_lists(server: Server, sdk: Sdk) -> None:
+    """What is off by default is refused, and leaves the members equal."""
+    run_journey("without-lists.mjs", server, environment_of(server, sdk))
+
+
+@SDKS
+def test_attributes(server: Server, sdk: Sdk) -> None:
+    """Checklist 41, 42, 43 as the SDK lives them."""
+    run_journey("attributes.mjs", server, environment_of(server, sdk))
+
+
+@SDKS
+def test_what_was_missed(
+    server: Server, sdk: Sdk, application_with: Applications, proxy_of: Callable[..., Proxy]
+) -> None:
+    """Checklist 73 as the SDK lives it."""
+    environment = over_tls(environment_of(server, sdk) | application_with(*LISTS), sdk, proxy_of(server, tls=True))
+
+    run_journey("missed.mjs", server, environment)
+
+
+@SDKS
+def test_signatures(server: Server, sdk: Sdk, application_with: Applications) -> None:
+    """Checklist 25, 72 as the SDK signs."""
+    signing = ("sign_login=on", "sign_conversations=on", "sign_block_lists=on")
+
+    run_journey("signatures.mjs", server, environment_of(server, sdk) | application_with(*LISTS, *signing))
+
+
+def over_tls(environment: dict[str, str], sdk: Sdk, proxy: Proxy) -> dict[str, str]:
+    """Send what an SDK asks over HTTP through a proxy that speaks TLS: 4.x puts `https://` before everything."""
+    server = f"127.0.0.1:{proxy.port}"
+    trusting = {"NODE_EXTRA_CA_CERTS": str(proxy.certificate)}
+    return environment | trusting | {"IMCORE_URL": server if sdk is FOUR else f"https://{server}"}
