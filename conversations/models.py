@@ -11,6 +11,8 @@ from conversations.policy import Kind, Role
 from imcore import limits
 from imcore.models import ApplicationSettings
 
+HOUR_MS = 3_600_000
+
 
 class Conversation(models.Model):
     """A conversation, and the two numbers that order its messages.
@@ -45,7 +47,8 @@ class Conversation(models.Model):
     has_blocked = models.BooleanField(default=False, editable=False)
     last_seq = models.PositiveBigIntegerField(default=0, editable=False)
     last_message_ms = models.BigIntegerField(null=True, blank=True, editable=False)
-    # `last_message_ms` in whole hours, which an index can bear: it changes once an hour, not with every message.
+    # `last_message_ms` in whole hours, which an index can bear: it changes once an hour, not with every message. Who
+    # writes the one writes the other: queries trust that (`storage/where_compiling.py`).
     last_message_hour = models.IntegerField(null=True, blank=True, editable=False)
     mention_all_seq = models.PositiveBigIntegerField(default=0, editable=False)
     created_ms = models.BigIntegerField(editable=False)
@@ -60,6 +63,7 @@ class Conversation(models.Model):
         ]
         indexes = [
             # None on last_message_ms: every message moves it, and would then have to write all these indexes anew.
+            # On PostgreSQL with what has no message first (migration 0006), as queries sort it.
             models.Index(fields=["application", "last_message_hour"], name="conversation_active"),
             models.Index(fields=["application", "updated_ms"], name="conversation_updated"),
             models.Index(

@@ -16,14 +16,16 @@ from conversations.storage.where import Where, compile_where, distance_order, ti
 from imcore.errors import ConversationQueryFailed
 
 _COLUMNS = {
-    "objectId": "c.object_id",
-    "c": "c.creator",
-    "createdAt": "c.created_ms",
-    "updatedAt": "c.updated_ms",
-    # Those that never had a message sort as the oldest.
-    "lm": "COALESCE(c.last_message_ms, 0)",
-    "uniqueId": "COALESCE(c.unique_id, '')",
+    "objectId": ["c.object_id"],
+    "c": ["c.creator"],
+    "createdAt": ["c.created_ms"],
+    "updatedAt": ["c.updated_ms"],
+    # The hour has an index; within one, there is not much left to sort.
+    "lm": ["c.last_message_hour", "c.last_message_ms"],
+    "uniqueId": ["COALESCE(c.unique_id, '')"],
 }
+# What has no value is least, on both engines.
+_NULLABLE = {"lm"}
 
 _SELECT = """
 SELECT c.id, c.object_id, c.kind, c.creator, c.attributes, c.is_unique, c.unique_id, c.last_seq, c.last_message_ms,
@@ -84,21 +86,35 @@ def query(
     Temporary conversations are never found. Raises ConversationQueryFailed for what the database cannot evaluate or
     not within QUERY_SECONDS.
     """
+    sql, parameters = statement(
+        application=application,
+        client_id=client_id,
+        where=where,
+        sort=sort,
+        limit=limit,
+        skip=skip,
+        vendor=connection.vendor,
+    )
+    with time_limit(connection, settings.QUERY_SECONDS), connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows = cursor.fetchall()
+    return _found(rows, with_members)
+
+
+def statement(
+    *, application: int, client_id: str, where: Where, sort: Sequence[SortKey], limit: int, skip: int, vendor: str
+) -> tuple[str, list[Any]]:
+    """Return the SQL of `query` and its parameters. `vendor` is the connection's: "sqlite" or "postgresql"."""
     parameters: list[Any] = [application]
     if where.is_empty:
         condition = _OF_CALLER
         parameters += [application, client_id]
     else:
-        compiled, values = compile_where(where, vendor=connection.vendor, application_id=application)
+        compiled, values = compile_where(where, vendor=vendor, application_id=application)
         condition = f"c.kind <> 4 AND ({compiled})"
         parameters += values
-    order, values = _order(where, sort)
-    parameters += [*values, limit, skip]
-    statement = _SELECT.format(condition=condition, order=order)
-    with time_limit(connection, settings.QUERY_SECONDS), connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        rows = cursor.fetchall()
-    return _found(rows, with_members)
+    order, values = _order(where, sort, vendor)
+    return _SELECT.format(condition=condition, order=order), [*parameters, *values, limit, skip]
 
 
 def temporary(
@@ -115,27 +131,28 @@ def temporary(
     return _found(sorted(found, key=lambda row: place[row[1]]), with_members)
 
 
-def _order(where: Where, sort: Sequence[SortKey]) -> tuple[str, list[Any]]:
+def _order(where: Where, sort: Sequence[SortKey], vendor: str) -> tuple[str, list[Any]]:
     parts: list[str] = []
     values: list[Any] = []
-    if not sort and (nearest := distance_order(where, vendor=connection.vendor)) is not None:
+    if not sort and (nearest := distance_order(where, vendor=vendor)) is not None:
         parts.append(f"{nearest[0]} ASC")
         values += nearest[1]
     for key in sort or [SortKey("lm", is_descending=True), SortKey("createdAt", is_descending=True)]:
-        column = _COLUMNS.get(key.key)
+        columns = _COLUMNS.get(key.key)
         direction = "DESC" if key.is_descending else "ASC"
-        if column is None:
-            column, path = _attribute(key.key)
-            values.append(path)
-            # What has no value is least, on both engines.
+        if columns is None or key.key in _NULLABLE:
             direction += " NULLS LAST" if key.is_descending else " NULLS FIRST"
-        parts.append(f"{column} {direction}")
+        if columns is None:
+            attribute, path = _attribute(key.key, vendor)
+            columns = [attribute]
+            values.append(path)
+        parts += [f"{column} {direction}" for column in columns]
     return ", ".join([*parts, "c.id DESC"]), values
 
 
-def _attribute(key: str) -> tuple[str, object]:
+def _attribute(key: str, vendor: str) -> tuple[str, object]:
     steps = key.split(".")
-    if connection.vendor == "postgresql":
+    if vendor == "postgresql":
         return "c.attributes #> %s", steps
     if any('"' in step for step in steps):
         raise ConversationQueryFailed(f"Cannot sort by {key!r}.")

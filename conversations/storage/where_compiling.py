@@ -6,10 +6,11 @@ what it says.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from conversations.models import HOUR_MS
 from conversations.policy import Kind
 from conversations.storage import where_postgresql, where_sqlite
 from conversations.storage.where_matching import canonical, matcher
@@ -48,6 +49,8 @@ _COLUMNS: Final = {
     Column.CREATED: "c.created_ms",
     Column.UPDATED: "c.updated_ms",
 }
+# A coarser column that an index can bear beside one that changes too often for that, and how many make one of it.
+_COARSE: Final = {Column.LAST_MESSAGE: ("c.last_message_hour", HOUR_MS)}
 _FLAGS: Final = {
     Column.IS_CHAT_ROOM: Sql("c.kind = %s", (int(Kind.CHAT_ROOM),)),
     Column.IS_SYSTEM: Sql("c.kind = %s", (int(Kind.SYSTEM),)),
@@ -114,11 +117,11 @@ def _column(column: Column, test: Test, dialect: Dialect) -> Sql:
         return _one_of("c.kind", [int(kind) for kind in Kind if passes(int(kind))])
     test = _on_scalar(test)
     if isinstance(test, Exists):
-        return Sql(f"{_COLUMNS[column]} IS NOT NULL")
+        return _exists(column)
     if isinstance(test, Equals | In):
         values = (test.value,) if isinstance(test, Equals) else test.values
-        return _equals(_COLUMNS[column], values, is_number=column in INSTANTS)
-    return _instant(_COLUMNS[column], test) if column in INSTANTS else _text(_COLUMNS[column], test, dialect)
+        return _equals(column, values)
+    return _instant(column, test) if column in INSTANTS else _text(_COLUMNS[column], test, dialect)
 
 
 def _flag(flag: Sql, test: Test) -> Sql:
@@ -140,19 +143,27 @@ def _on_scalar(test: Test) -> Test:
     return test
 
 
-def _equals(column: str, values: tuple[Json, ...], *, is_number: bool) -> Sql:
-    if is_number:
+def _exists(column: Column) -> Sql:
+    if column in _COARSE:
+        # It is there whenever the other is.
+        return Sql(f"{_COARSE[column][0]} IS NOT NULL")
+    return Sql(f"{_COLUMNS[column]} IS NOT NULL")
+
+
+def _equals(column: Column, values: tuple[Json, ...]) -> Sql:
+    if column in INSTANTS:
         numbers = (canonical(value) for value in values)
-        found: list[object] = [n for n in numbers if isinstance(n, int) and _BIGINT_MIN <= n <= _BIGINT_MAX]
+        instants = [n for n in numbers if isinstance(n, int) and _BIGINT_MIN <= n <= _BIGINT_MAX]
+        found = _one_of(_COLUMNS[column], instants)
+        if column in _COARSE:
+            coarse, size = _COARSE[column]
+            found = every([_one_of(coarse, [instant // size for instant in instants]), found])
     else:
-        found = [value for value in values if isinstance(value, str)]
-    parts = [_one_of(column, found)]
-    if None in values:
-        parts.append(Sql(f"{column} IS NULL"))
-    return some(parts)
+        found = _one_of(_COLUMNS[column], [value for value in values if isinstance(value, str)])
+    return some([found, negated(_exists(column))]) if None in values else found
 
 
-def _one_of(column: str, values: list[object] | list[int]) -> Sql:
+def _one_of(column: str, values: Sequence[object]) -> Sql:
     if not values:
         return FALSE
     return Sql(f"{column} IS NOT NULL AND {column} IN ({placeholders(values)})", tuple(values))
@@ -169,11 +180,18 @@ def _text(column: str, test: Test, dialect: Dialect) -> Sql:
     return Sql(f"{column} IS NOT NULL AND {compared.text}", compared.params)
 
 
-def _instant(column: str, test: Test) -> Sql:
+def _instant(column: Column, test: Test) -> Sql:
     match test:
         case Compare(operator, int() | float() as operand):
             bound = _whole(operator, operand)
-            return Sql(f"{column} IS NOT NULL AND {column} {operator} %s", (bound,))
+            name = _COLUMNS[column]
+            exact = Sql(f"{name} IS NOT NULL AND {name} {operator} %s", (bound,))
+            if column not in _COARSE:
+                return exact
+            coarse, size = _COARSE[column]
+            # What is before an instant may be within the same hour, so the coarse bound is never a strict one.
+            wide = Sql(f"{coarse} IS NOT NULL AND {coarse} {operator[0]}= %s", (bound // size,))
+            return every([wide, exact])
     return FALSE
 
 
@@ -188,6 +206,7 @@ def _members(members: Members, test: Test, dialect: Dialect, rows: Sql) -> Sql:
     rows = Sql(rows.text + muted, rows.params)
     # The rows of the conversation at hand, for what no index of client ids answers.
     own = f"FROM conversations_member m WHERE m.conversation_id = c.id{muted}"
+    size = "c.member_count" if members is Members.ALL else f"(SELECT COUNT(*) {own})"
     match test:
         case Equals(str() as client_id):
             return _with_members([client_id], rows)
@@ -196,9 +215,8 @@ def _members(members: Members, test: Test, dialect: Dialect, rows: Sql) -> Sql:
         case AllOf(values):
             return _with_members(_texts(values), rows, all_of_them=True)
         case Equals(list() as client_ids):
-            return _exactly(client_ids, own)
+            return _exactly(client_ids, rows, size)
         case Size(length):
-            size = "c.member_count" if members is Members.ALL else f"(SELECT COUNT(*) {own})"
             return Sql(f"{size} = %s", (length,))
         case Exists():
             return TRUE
@@ -222,13 +240,10 @@ def _with_members(client_ids: list[str], rows: Sql, *, all_of_them: bool = False
     return Sql(f"c.id IN (SELECT m.conversation_id {listed} {grouped})", (*params, len(client_ids)))
 
 
-def _exactly(client_ids: list[Json], own: str) -> Sql:
+def _exactly(client_ids: list[Json], rows: Sql, size: str) -> Sql:
     """Return whether the members are these and no others; the order of an array of members means nothing."""
     wanted = _texts(client_ids)
     if len(wanted) < len(client_ids):
         return FALSE
-    parts = [Sql(f"(SELECT COUNT(*) {own}) = %s", (len(wanted),))]
-    if wanted:
-        found = f"(SELECT COUNT(*) {own} AND m.client_id IN ({placeholders(wanted)}))"
-        parts.append(Sql(f"{found} = %s", (*wanted, len(wanted))))
-    return every(parts)
+    as_many = Sql(f"{size} = %s", (len(wanted),))
+    return every([_with_members(wanted, rows, all_of_them=True), as_many]) if wanted else as_many

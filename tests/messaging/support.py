@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from conversations.models import Conversation, ConversationSettings, Member
+from conversations.models import HOUR_MS, Conversation, ConversationSettings, Member
 from conversations.policy import Kind
 from conversations.services import lifecycle
 from imcore import identifiers
@@ -147,6 +147,7 @@ async def import_messages(conversation_id: str, imported: Sequence[Imported]) ->
         )
         row.last_seq += len(imported)
         row.last_message_ms = max(one.timestamp_ms for one in imported)
+        row.last_message_hour = row.last_message_ms // HOUR_MS
         row.save()
 
     await in_database(insert)

@@ -51,7 +51,8 @@ anything: Strategy = st.recursive(
     max_leaves=6,
 )
 client_ids: Strategy = st.sampled_from(["tom", "jerry", "a", "ab", "中文", "Tom's"])
-instants: Strategy = st.sampled_from([0, 10, 11, 1579616560000, 1579616561000])
+# Around a whole hour too, in which queries look `lm` up.
+instants: Strategy = st.sampled_from([0, 10, 11, 3_599_999, 3_600_000, 1579616560000, 1579616561000])
 kinds: Strategy = st.integers(1, 4)
 unstorable: Strategy = st.sampled_from(["nul\0", "half\ud800", {"a": "\0"}, ["\udfff"]])
 

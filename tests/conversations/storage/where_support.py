@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.db import connection
 
-from conversations.models import Conversation, Member
+from conversations.models import HOUR_MS, Conversation, Member
 from conversations.storage import where
 from conversations.storage.where_matching import MISSING, Value, matcher, value_at
 from conversations.storage.where_tree import Attribute, Condition, Every, Leaf, Not, Some
@@ -30,6 +30,7 @@ def store(application: Application, documents: Iterable[Document]) -> None:
             unique_id=document.get("uniqueId"),
             member_count=len(members),
             last_message_ms=document.get("lm"),
+            last_message_hour=None if (lm := document.get("lm")) is None else lm // HOUR_MS,
             created_ms=document.get("createdAt", 0),
             updated_ms=document.get("updatedAt", 0),
         )
