@@ -1,7 +1,7 @@
 """Benchmarks: imcore under load, beside servers one may compare it with.
 
-    python -m bench                          everything, about ten minutes; writes docs/benchmarks.md
-    python -m bench --only fanout            one half of it (or: stored)
+    python -m bench                          everything, about twenty minutes; writes docs/benchmarks.md
+    python -m bench --only fanout            one part of it (or: stored, rooms, queries)
     python -m bench --quick                  one short round, to see that it works; writes nothing
     python -m bench profile stored           ours alone under load, for a profiler
 
@@ -11,6 +11,7 @@
     clients/         how each server's clients connect, sign in and join
     servers/         the servers of comparison: the bare ASGI app, the tutorial chat, the ORM way, socket.io
     contestants.py   which server is started how
+    crowding.py      a database full of conversations, and the plans of queries
     measuring.py     rounds, medians
     report.py        tables, verdicts, docs/benchmarks.md
 

@@ -1,6 +1,7 @@
 """The command line: see the package's docstring."""
 
 import argparse
+import json
 import resource
 import signal
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from bench import contestants, measuring, report
 from bench.contestants import running_postgres
 from bench.generator import LoadFailed
-from bench.measuring import FULL, QUICK
+from bench.measuring import FULL, MANY_CASES, QUICK
 from bench.profiling import profile
 from bench.wire import WireError
 from tests.services import ServiceError
@@ -25,7 +26,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         if arguments.action == "profile":
-            sizes = report.MEMBERS if arguments.what == "fanout" else report.IN_FLIGHT
+            sizes = {"fanout": report.MEMBERS, "rooms": report.LISTENERS, "stored": report.IN_FLIGHT}[arguments.what]
             profile(
                 arguments.what,
                 database=arguments.database,
@@ -35,10 +36,9 @@ def main() -> int:
                 output=arguments.cprofile,
             )
             return 0
-        if arguments.only in (None, "fanout"):
-            _fanout(is_quick=arguments.quick)
-        if arguments.only in (None, "stored"):
-            _stored(is_quick=arguments.quick)
+        for name, benchmark in BENCHMARKS.items():
+            if arguments.only in (None, name):
+                benchmark(is_quick=arguments.quick)
     except (ServiceError, LoadFailed, WireError) as error:
         print("\n".join([str(error), *getattr(error, "__notes__", ())]), file=sys.stderr)
         return 1
@@ -50,15 +50,17 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Benchmarks beside other servers.")
     parser.add_argument("--quick", action="store_true", help="one short round; docs/benchmarks.md stays as it is")
-    parser.add_argument("--only", choices=("fanout", "stored"), help="one half of the benchmarks")
+    parser.add_argument("--only", choices=BENCHMARKS, help="one of the benchmarks")
     parser.set_defaults(action="bench")
     profiling = parser.add_subparsers(metavar="profile").add_parser("profile", help="imcore alone, for a profiler")
     profiling.set_defaults(action="profile")
-    profiling.add_argument("what", choices=("fanout", "stored"))
+    profiling.add_argument("what", choices=("fanout", "stored", "rooms"))
     profiling.add_argument("--database", choices=("SQLite", "PostgreSQL"), default="SQLite")
-    profiling.add_argument("--size", type=int, help="members of the room, or messages in flight")
+    profiling.add_argument("--size", type=int, help="members or listeners of the room, or messages in flight")
     profiling.add_argument("--seconds", type=float, default=60.0)
-    profiling.add_argument("--transient", action="store_true", help="fan-out of messages that are not stored")
+    profiling.add_argument(
+        "--transient", action="store_true", help="fan-out of messages that are not stored, in rooms too"
+    )
     profiling.add_argument("--cprofile", type=Path, metavar="FILE", help="write cProfile's statistics of the server")
     return parser.parse_args()
 
@@ -78,11 +80,35 @@ def _stored(*, is_quick: bool) -> None:
     _tell("stored", text, is_kept=not is_quick)
 
 
+def _rooms(*, is_quick: bool) -> None:
+    sizes, effort = (report.QUICK_LISTENERS, QUICK) if is_quick else (report.LISTENERS, FULL)
+    deliveries = measuring.run(contestants.ROOMS, sizes=sizes, effort=effort)
+    crossings = measuring.run(contestants.CROSSINGS, sizes=sizes, effort=effort)
+    tables = [report.fanout_table(deliveries, who="listeners"), report.crossing_table(crossings)]
+    verdicts = report.fanout_verdicts(deliveries, sizes=report.LISTENERS, who="listeners")
+    text = report.section(deliveries | crossings, "\n\n".join(tables), verdicts)
+    _tell("rooms", text, is_kept=not is_quick)
+
+
+def _queries(*, is_quick: bool) -> None:
+    sizes, effort = (report.QUICK_CONVERSATIONS, QUICK) if is_quick else (report.CONVERSATIONS, MANY_CASES)
+    with running_postgres() as postgres:
+        results = measuring.run([contestants.QUERIES], sizes=sizes, effort=effort, postgres=postgres)
+        with contestants.started(contestants.QUERIES, postgres=postgres, size=sizes[0]) as server:
+            plans = json.loads(contestants.crowding(server.environment, "plans"))
+    # With few conversations a scan is the best plan; that says nothing.
+    verdicts = [] if is_quick else report.query_verdicts(plans)
+    text = report.section(results, report.query_table(results, plans), verdicts)
+    _tell("queries", text, is_kept=not is_quick)
+
+
 def _tell(section: str, text: str, *, is_kept: bool) -> None:
     print(f"\n{text}\n", flush=True)
     if is_kept:
         report.write(section, text)
 
+
+BENCHMARKS = {"fanout": _fanout, "stored": _stored, "rooms": _rooms, "queries": _queries}
 
 if __name__ == "__main__":
     sys.exit(main())

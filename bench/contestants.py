@@ -3,11 +3,12 @@
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import psycopg
 from bench.clients import orm, ours, rooms
 from bench.generator import Load
 from bench.processes import free_port, on_core, running
+from tests.conversations.storage.crowd import CALLER, FORMS
 from tests.services import Postgres, running_services
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +44,7 @@ class Contestant:
     environment: Mapping[str, str] = field(default_factory=dict)
     database: str = ""
     message_table: str = ""
+    has_crowd: bool = False  # begins with as many conversations in its database as the size of the load says
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Running:
     server: int
     database: int | None
     stored: Callable[[], int]
+    environment: Mapping[str, str]
 
     @property
     def roots(self) -> list[int]:
@@ -70,9 +74,12 @@ def running_postgres() -> Iterator[Postgres]:
 
 @contextmanager
 def started(
-    contestant: Contestant, *, postgres: Postgres | None, profile_into: Path | None = None
+    contestant: Contestant, *, postgres: Postgres | None, size: int = 0, profile_into: Path | None = None
 ) -> Iterator[Running]:
-    """Run a contestant's server on an empty database for the length of the block, under cProfile if asked to."""
+    """Run a contestant's server for the length of the block, under cProfile if asked to.
+
+    Its database is empty, or has `size` conversations if it wants a crowd.
+    """
     with tempfile.TemporaryDirectory(prefix="imcore-bench-") as name, _database(contestant, Path(name), postgres) as it:
         url, stored = it
         port = free_port()
@@ -91,12 +98,21 @@ def started(
             command[1:1] = ["-m", "cProfile", "-o", str(profile_into.resolve())]
         with running(command, directory=Path(name), port=port, environment=environment) as pid:
             needs_postgres = contestant.database == "PostgreSQL"
+            if contestant.has_crowd:
+                crowding(environment, "fill", str(size))
             yield Running(
                 port=port,
                 server=pid,
                 database=_postmaster(postgres) if needs_postgres and postgres else None,
                 stored=stored,
+                environment=environment,
             )
+
+
+def crowding(environment: Mapping[str, str], *arguments: str) -> str:
+    """Run crowding.py beside a server, on its database; return what it prints."""
+    command = [sys.executable, "-m", "bench.crowding", *arguments]
+    return subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @contextmanager
@@ -182,6 +198,8 @@ SOCKET_IO = "socket.io"
 MOSQUITTO = "Mosquitto, QoS 0"
 IMCORE = "imcore"
 ORM = "one ORM transaction per message"
+JOIN = "join"
+LEAVE = "leave"
 
 FANOUT = (
     imcore(
@@ -211,4 +229,30 @@ ONE_TO_ONE = tuple(
     make(database)
     for database in ("SQLite", "PostgreSQL")
     for make in (lambda database: imcore(database, {IMCORE: ours.pairs}), _orm)
+)
+ROOMS = (
+    imcore(
+        "SQLite",
+        {
+            TRANSIENT: partial(ours.room, transient=True),
+            STORED: partial(ours.room, transient=False),
+        },
+    ),
+    # One more speaks, as in ours.
+    Contestant(
+        command=_python("-m", "bench.servers.bare"), loads={BARE: lambda port, size: rooms.bare(port, size + 1)}
+    ),
+)
+CROSSINGS = (
+    imcore(
+        "SQLite",
+        {JOIN: partial(ours.crossing, is_leaving=False), LEAVE: partial(ours.crossing, is_leaving=True)},
+    ),
+)
+QUERIES = replace(
+    imcore(
+        "PostgreSQL",
+        {name: partial(ours.query, client_id=CALLER, where=form.where, sort=form.sort) for name, form in FORMS.items()},
+    ),
+    has_crowd=True,
 )

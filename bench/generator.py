@@ -115,6 +115,9 @@ class Load:
             for connection in (lane.sender, *lane.receivers):
                 connection.close()
 
+    def prepare(self) -> None:
+        """Make ready for a run, in time that is not measured."""
+
     def run(self, seconds: float) -> Run:
         """Drive all lanes for some seconds and until their last message is everywhere; raise LoadFailed if it fails."""
         result = _Result()
@@ -144,6 +147,24 @@ class Load:
             p50_ms=percentiles[49] / 1000,
             p99_ms=percentiles[98] / 1000,
         )
+
+
+class Surge(Load):
+    """Clients that all do one thing at once, each once a run, and undo it when the next run is prepared."""
+
+    def __init__(
+        self, *, framing: Framing, forth: Sequence[Lane[Connection]], back: Sequence[Lane[Connection]]
+    ) -> None:
+        super().__init__(framing=framing, lanes=forth, deliveries=1)
+        self._back = Load(framing=framing, lanes=back, deliveries=1)
+
+    def prepare(self) -> None:
+        """Undo what the last run did."""
+        self._back.run(0.0)
+
+    def run(self, seconds: float) -> Run:
+        """Let all do it once, however long that takes."""
+        return super().run(0.0)
 
 
 class _Lane(ctypes.Structure):

@@ -26,6 +26,8 @@ class Effort:
 
 # Many short rounds rather than few long ones: what else the machine does comes and goes within seconds.
 FULL = Effort(least_rounds=3, most_rounds=5, budget_seconds=320.0, warm_up_seconds=0.5, seconds=2.5)
+# Queries have many cases.
+MANY_CASES = Effort(least_rounds=2, most_rounds=5, budget_seconds=320.0, warm_up_seconds=0.2, seconds=0.8)
 QUICK = Effort(least_rounds=1, most_rounds=1, budget_seconds=0.0, warm_up_seconds=0.1, seconds=0.3)
 
 
@@ -35,12 +37,12 @@ class Case:
 
     name: str
     database: str
-    size: int  # members of the room, or messages in flight
+    size: int  # members of the room, messages in flight, conversations
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement; the unit is a delivery or a message."""
+    """One measurement; the unit is a delivery, a message, whatever a client does, or a query."""
 
     server_us: float
     database_us: float
@@ -77,7 +79,7 @@ def run(
             if not contestant.needs():
                 _tell(f"{', '.join(contestant.loads)}: not installed, left out")
                 continue
-            with started(contestant, postgres=postgres) as server:
+            with started(contestant, postgres=postgres, size=sizes[0]) as server:
                 for case, sample in _samples(contestant, server, sizes, effort):
                     results.setdefault(case, []).append(sample)
                     where = f", {case.database}" if case.database else ""
@@ -109,8 +111,10 @@ def _samples(
 
 def measure(load: Load, server: Running, effort: Effort) -> Sample:
     """Warm a connected load up, measure it, and see that what was to be stored was."""
+    load.prepare()
     wait_until_idle(server.roots)
     load.run(effort.warm_up_seconds)
+    load.prepare()
     stored_before = server.stored() if load.is_stored else 0
     yardstick = yardstick_ms()
     before = _Seconds.now(server)

@@ -17,7 +17,11 @@ def profile(what: str, *, database: str, size: int, seconds: float, is_transient
     With `output`, the server's event loop thread runs under cProfile, whose statistics go into that file: they show
     where time goes, not how much, for cProfile more than doubles it.
     """
-    connect = partial(ours.fanout, transient=is_transient) if what == "fanout" else ours.pairs
+    connect = {
+        "fanout": partial(ours.fanout, transient=is_transient),
+        "rooms": partial(ours.room, transient=is_transient),
+        "stored": ours.pairs,
+    }[what]
     contestant = imcore(database, {what: connect})
     with ExitStack() as running:
         postgres = running.enter_context(running_postgres()) if database == "PostgreSQL" else None
@@ -27,4 +31,4 @@ def profile(what: str, *, database: str, size: int, seconds: float, is_transient
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
             sample = measure(load, server, replace(QUICK, seconds=min(5.0, left)))
-            print(f"{sample.cpu_us:.1f} us CPU per {'delivery' if what == 'fanout' else 'message'}", flush=True)
+            print(f"{sample.cpu_us:.1f} us CPU per {'message' if what == 'stored' else 'delivery'}", flush=True)

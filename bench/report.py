@@ -6,18 +6,26 @@ import platform
 import re
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 from bench import contestants as names
 from bench.measuring import Case, Results, median
 from bench.processes import CORES
+from tests.conversations.storage.crowd import FORMS
 
 DOCUMENT = names.ROOT / "docs" / "benchmarks.md"
 MEMBERS = (100, 500)
 IN_FLIGHT = (64, 512)
+LISTENERS = (2000,)
+CONVERSATIONS = (100_000,)
 QUICK_MEMBERS = (20,)
 QUICK_IN_FLIGHT = (8,)
+QUICK_LISTENERS = (50,)
+QUICK_CONVERSATIONS = (5000,)
+
+# Of each query: how many conversations it finds, and what its plan reads.
+Plans = Mapping[str, tuple[int, list[str]]]
 
 # What a release has to reach.
 MOST_TIMES_BARE = 1.5
@@ -26,10 +34,10 @@ MOST_US_PER_STORED_MESSAGE = 200.0
 LEAST_TIMES_LESS_THAN_ORM = 5.0
 
 
-def fanout_table(results: Results) -> str:
+def fanout_table(results: Results, *, who: str = "members") -> str:
     """Return the table of one message to a room."""
     rows = [
-        "| server | members | CPU µs per delivery | least–most | × bare ASGI | deliveries per CPU second | generator |",
+        f"| server | {who} | CPU µs per delivery | least–most | × bare ASGI | deliveries per CPU second | generator |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for case, samples in results.items():
@@ -61,10 +69,52 @@ def one_to_one_table(results: Results) -> str:
     return "\n".join(rows)
 
 
-def fanout_verdicts(results: Results) -> list[str]:
+def crossing_table(results: Results) -> str:
+    """Return the table of entering and leaving a chat room."""
+    rows = [
+        "| all at once | clients | CPU µs per client | least–most | clients per CPU second | p50 / p99 ms "
+        "| generator |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for case, samples in results.items():
+        middle = median(samples)
+        rows.append(
+            f"| {case.name} | {case.size} | {middle.cpu_us:.0f} | {_spread(results, case)} "
+            f"| {1e6 / middle.cpu_us:,.0f} | {middle.p50_ms:.0f} / {middle.p99_ms:.0f} "
+            f"| {middle.generator_share:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def query_table(results: Results, plans: Plans) -> str:
+    """Return the table of conversation queries."""
+    rows = [
+        "| query | `where` | sort | rows | p50 / p99 ms | CPU µs per query | least–most | of it database | reads |",
+        "|---|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for case, samples in results.items():
+        form, (found, scans), middle = FORMS[case.name], plans[case.name], median(samples)
+        # A pipe would end the cell, in code too.
+        where = f"`{form.where}`".replace("|", "\\|") if form.where else ""
+        rows.append(
+            f"| {case.name} | {where} | {form.sort} | {found} | {middle.p50_ms:.1f} / {middle.p99_ms:.1f} "
+            f"| {middle.cpu_us:,.0f} | {_spread(results, case)} | {middle.database_us:,.0f} | {', '.join(scans)} |"
+        )
+    return "\n".join(rows)
+
+
+def query_verdicts(plans: Plans) -> list[str]:
+    """Return a line about the queries that must not read a table from end to end."""
+    indexed = [name for name, form in FORMS.items() if not form.may_scan]
+    scanning = [name for name in indexed if any(scan.startswith("Seq Scan") for scan in plans[name][1])]
+    fact = f"{len(scanning)} of {len(indexed)} queries by id, member, `lm` or `updatedAt` scan a table"
+    return [_verdict(not scanning, f"{fact}{''.join(f'; {name}' for name in scanning)}", "none")]
+
+
+def fanout_verdicts(results: Results, *, sizes: Sequence[int] = MEMBERS, who: str = "members") -> list[str]:
     """Return a line per target of fan-out."""
     lines = []
-    for members in MEMBERS:
+    for members in sizes:
         ours, bare, tutorial = (
             _cpu_us(results, Case(name, database, members))
             for name, database in ((names.TRANSIENT, "SQLite"), (names.BARE, ""), (names.TUTORIAL, ""))
@@ -73,7 +123,7 @@ def fanout_verdicts(results: Results) -> list[str]:
             lines.append(
                 _verdict(
                     ours / bare <= MOST_TIMES_BARE,
-                    f"{members} members: a delivery costs {ours / bare:.2f} × the bare ASGI app's",
+                    f"{members} {who}: a delivery costs {ours / bare:.2f} × the bare ASGI app's",
                     f"at most {MOST_TIMES_BARE} ×",
                 )
             )

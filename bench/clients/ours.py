@@ -1,15 +1,16 @@
-"""Clients of imcore: sign in, start a normal conversation, send as the SDKs do."""
+"""Clients of imcore: sign in, start or enter a conversation, send and query as the SDKs do."""
 
 import json
 from collections.abc import Sequence
 
-from bench.generator import COUNTER, Framing, Lane, Load
+from bench.generator import COUNTER, Framing, Lane, Load, Surge
 from bench.wire import WebSocket, WireError, receive_until, wait_until_quiet
 from imcore.protocol.message_pb2 import (
     CommandType,
     ConvCommand,
     DirectCommand,
     GenericCommand,
+    JsonObjectMessage,
     OpType,
     SessionCommand,
 )
@@ -52,14 +53,16 @@ class Client(WebSocket):
         """Return the next command from the server."""
         return GenericCommand.FromString(self.receive())
 
-    def start_conversation(self, members: Sequence[str]) -> str:
-        """Start a normal conversation and return its id."""
-        reply = self.ask(
-            GenericCommand(
-                cmd=CommandType.conv, op=OpType.start, peerId=self.client_id, convMessage=ConvCommand(m=members)
-            )
-        )
-        return reply.convMessage.cid
+    def start_conversation(self, members: Sequence[str], *, is_room: bool = False) -> str:
+        """Start a normal conversation or a chat room and return its id."""
+        conv = ConvCommand(m=members)
+        if is_room:
+            conv.transient = True
+        return self.ask(self.about(OpType.start, conv)).convMessage.cid
+
+    def about(self, op: OpType.ValueType, conv: ConvCommand) -> GenericCommand:
+        """Return this client's command about a conversation."""
+        return GenericCommand(cmd=CommandType.conv, op=op, peerId=self.client_id, i=SERIAL, convMessage=conv)
 
 
 def fanout(port: int, members: int, *, transient: bool) -> Load:
@@ -79,6 +82,52 @@ def pairs(port: int, count: int) -> Load:
         conversation_id = sender.start_conversation([sender.client_id, receiver.client_id])
         lanes.append(_lane(sender, [receiver], conversation_id, transient=False))
     return _checked(lanes, deliveries=1, is_stored=True)
+
+
+def room(port: int, listeners: int, *, transient: bool) -> Load:
+    """Put listeners into one chat room and let one more client speak there."""
+    speaker, *others = (Client(port, f"guest-{number}") for number in range(listeners + 1))
+    conversation_id = speaker.start_conversation([], is_room=True)
+    for client in (speaker, *others):
+        client.ask(client.about(OpType.add, ConvCommand(cid=conversation_id, m=[client.client_id])))
+    lane = _lane(speaker, others, conversation_id, transient=transient)
+    return _checked([lane], deliveries=len(others), is_stored=not transient)
+
+
+def crossing(port: int, count: int, *, is_leaving: bool) -> Load:
+    """Let all clients enter one chat room at once, and leave it in between; or the other way round."""
+    clients = [Client(port, f"guest-{number}") for number in range(count)]
+    conversation_id = clients[0].start_conversation([], is_room=True)
+
+    def lanes(op: OpType.ValueType) -> list[Lane[Client]]:
+        return [
+            Lane(client, [], WebSocket.frame(client.about(op, conv).SerializeToString()))
+            for client in clients
+            for conv in [ConvCommand(cid=conversation_id, m=[client.client_id])]
+        ]
+
+    for op in (OpType.add, OpType.remove):
+        for client in clients:
+            client.ask(client.about(op, ConvCommand(cid=conversation_id, m=[client.client_id])))
+    wait_until_quiet(clients)
+    forth, back = (OpType.remove, OpType.add) if is_leaving else (OpType.add, OpType.remove)
+    return Surge(framing=Framing.WEBSOCKET, forth=lanes(forth), back=lanes(back))
+
+
+def query(port: int, conversations: int, *, client_id: str, where: str, sort: str) -> Load:
+    """Ask for a page of conversations, over and over."""
+    client = Client(port, client_id)
+    conv = ConvCommand()
+    if where:
+        conv.where.CopyFrom(JsonObjectMessage(data=where))
+    if sort:
+        conv.sort = sort
+    command = client.about(OpType.query, conv)
+    reply = client.ask(command)
+    if reply.op != OpType.results:
+        raise WireError(f"imcore did not answer a query: {reply}")
+    lane = Lane(client, [], WebSocket.frame(command.SerializeToString()))
+    return Load(framing=Framing.WEBSOCKET, lanes=[lane], deliveries=1)
 
 
 def _lane(sender: Client, receivers: Sequence[Client], conversation_id: str, *, transient: bool) -> Lane[Client]:

@@ -1,6 +1,7 @@
 """An application with many conversations, and every form of condition and order that the guides ask for.
 
-The plans are tested on it (`test_plans.py`), and measured (`bench/`): so it is plain SQL for either engine.
+The plans are tested on it (`test_plans.py`), and measured (`bench/`): so it is plain SQL for either engine, and needs
+no Django.
 """
 
 import json
@@ -8,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from conversations.models import HOUR_MS
-from conversations.storage.queries import SortKey
 from imcore.identifiers import iso_date
 
 CONVERSATIONS = 100_000
@@ -19,6 +18,7 @@ CALLER = "client-7"
 # The conversations were last changed one minute after the other, up to here; one of five never had a message.
 NOW_MS = 1_579_616_560_000
 MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 
 _WORDS = {
     "postgresql": {
@@ -86,16 +86,11 @@ def _insert(cursor: Any, sql: str, words: dict[str, Any], rows: int) -> None:
 
 @dataclass(frozen=True)
 class Form:
-    """A query as the guides write it. `may_scan`: no index answers it, on any engine."""
+    """A query as the guides write it, sorted by one key or as by default. `may_scan`: no index answers it."""
 
     where: str
     sort: str = ""
     may_scan: bool = False
-
-    @property
-    def keys(self) -> list[SortKey]:
-        """Return the order as storage takes it."""
-        return [SortKey(key.removeprefix("-"), key.startswith("-")) for key in self.sort.split(",") if key]
 
 
 def _date(before_minutes: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from conversations.storage import queries
-from conversations.storage.queries import FoundConversation
+from conversations.storage.queries import FoundConversation, SortKey
 from conversations.storage.where import parse
 from imcore.models import Application
 from tests.conversations.storage import crowd
@@ -47,13 +47,18 @@ def application(database: None) -> Iterator[int]:
     application.delete()
 
 
+def order(form: Form) -> list[SortKey]:
+    """Return the order of a query as storage takes it."""
+    return [SortKey(form.sort.removeprefix("-"), form.sort.startswith("-"))] if form.sort else []
+
+
 def ask(application: int, form: Form, limit: int = 10) -> list[FoundConversation]:
     """Ask a query as the gateway does."""
     return queries.query(
         application=application,
         client_id=crowd.CALLER,
         where=parse(form.where),
-        sort=form.keys,
+        sort=order(form),
         limit=limit,
         skip=0,
         with_members=True,
@@ -66,7 +71,7 @@ def plan(application: int, form: Form) -> str:
         application=application,
         client_id=crowd.CALLER,
         where=parse(form.where),
-        sort=form.keys,
+        sort=order(form),
         limit=10,
         skip=0,
         vendor=connection.vendor,
