@@ -2,11 +2,15 @@
 
 A server remembers conversations with their members, a bounded number of them. Memory is never authority: what is
 stored is checked against `members_version` in the storing transaction (messaging/storage/messages.py), and what is
-not stored asks for a memory younger than a few seconds.
+not stored asks for a memory younger than a few seconds. A crowd that asks at once, as when a chat room opens, shares
+answers.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from weakref import WeakValueDictionary
 
 from cachetools import LRUCache
 from django.conf import settings
@@ -15,6 +19,7 @@ from conversations.policy import Roster
 from conversations.storage import conversations, retention
 from conversations.storage.conversations import ConversationInfo
 from imcore import limits
+from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.errors import ConversationNotFound
 
@@ -25,6 +30,10 @@ _remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCach
     maxsize=settings.CONVERSATION_CACHE,
     getsizeof=lambda entry: 1 + entry[0].roster.size,
 )
+
+# Those that are being asked for; each lives as long as somebody waits for its answer. Who comes while the database is
+# being asked waits for the next answer, since this one may be older than what made him ask.
+_questions: WeakValueDictionary[tuple[int, str], Batcher[None, ConversationInfo | None]] = WeakValueDictionary()
 
 
 async def find(
@@ -70,12 +79,25 @@ def forget(*, application: int, conversation_id: str) -> None:
 async def _load(application: int, conversation_id: str) -> ConversationInfo:
     if not _can_be_an_id(conversation_id):
         raise ConversationNotFound
-    found = await in_database(conversations.load, application=application, object_id=conversation_id)
+    key = (application, conversation_id)
+    question = _questions.get(key)
+    if question is None:
+        question = _questions[key] = Batcher(
+            partial(_ask, application, conversation_id),
+            size=settings.STORE_BACKLOG,
+            backlog=settings.STORE_BACKLOG,
+            name="conversation",
+        )
+    found = await question.submit(None)
     if found is None:
         forget(application=application, conversation_id=conversation_id)
         raise ConversationNotFound
     remember(found)
     return found
+
+
+async def _ask(application: int, conversation_id: str, askers: Sequence[None]) -> list[ConversationInfo | None]:
+    return [await in_database(conversations.load, application=application, object_id=conversation_id)] * len(askers)
 
 
 def _can_be_an_id(text: str) -> bool:

@@ -33,6 +33,8 @@ class Node:
         # asks. It moves on with what clients keep as their position; messages only read it, or a thousand in a
         # second would drive it ahead of the time.
         self.clock = RisingClock()
+        # How often a session here has been handed a frame so far: what delivering costs.
+        self.handed_out = 0
         self._sequencer = Sequencer(self._hand_out)
         self._reader: asyncio.Task[None] | None = None
 
@@ -50,7 +52,9 @@ class Node:
             needs, priority, but = frame.needs, frame.priority, frame.but
             may_be_shed = priority != Priority.HIGH
             for name in frame.to:
-                for session in clients.get(name, ()):
+                sessions = clients.get(name, ())
+                self.handed_out += len(sessions)
+                for session in sessions:
                     if session is skip or session.config_bitmap & needs != needs or session.client_id == but:
                         continue
                     if may_be_shed and session.sheds(priority):

@@ -60,8 +60,11 @@ class Router:
                 except Exception:
                     logger.exception("Could not encode %s", type(event).__name__)
                     continue
+                before = self._node.handed_out
                 self._node.deliver(delivery, skip)
-                since_turn += sum(len(frame.to) for frame in delivery.frames)
+                # A room is one name for many sessions; and names cost something, too, when nobody is here.
+                names = sum(len(frame.to) for frame in delivery.frames)
+                since_turn += max(names, self._node.handed_out - before)
                 if redis.is_configured():
                     self._to_others(delivery)
                 if since_turn >= TURN:
