@@ -15,7 +15,7 @@ CONVERSATIONS = 100_000
 MEMBERS = 4  # of each conversation
 CLIENTS = 1000
 CALLER = "client-7"
-# The conversations were last changed one minute after the other, up to here; one of five never had a message.
+# The conversations were last changed one minute after the other, up to here; one of seven never had a message.
 NOW_MS = 1_579_616_560_000
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -50,8 +50,8 @@ SELECT {application}, 'room-' || n, CASE WHEN n % 100 = 0 THEN 2 WHEN n % 1000 =
             || 'T00:00:00.000Z"}}, "place": {{"__type": "GeoPoint", "latitude": ' || (n % 80) || ', "longitude": '
             || (n % 170) || '}}}}' AS {json}),
        {false}, {members}, 1, 1, {false}, {false}, {false}, 0,
-       CASE WHEN n % 5 > 0 THEN {now} - n * 7919 % {rows} * {minute} END,
-       CASE WHEN n % 5 > 0 THEN ({now} - n * 7919 % {rows} * {minute}) / {hour} END,
+       CASE WHEN n % 7 > 0 THEN {now} - n * 7919 % {rows} * {minute} END,
+       CASE WHEN n % 7 > 0 THEN ({now} - n * 7919 % {rows} * {minute}) / {hour} END,
        0, {now} - ({rows} - n) * {minute} * 2, {now} - n * 7907 % {rows} * {minute}
 FROM {numbers}
 """
