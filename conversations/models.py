@@ -193,17 +193,20 @@ class Subscription(models.Model):
 class RoomSeat(models.Model):
     """Which chat room a device is in, or may come back to: being there is not kept, coming back is.
 
-    `device` is the number that session tokens name. `until_ms` is set when its connection is lost; it stays empty
-    while it is there, and when its server died before it could say so.
+    `device` is the number that session tokens name, `client_id` who is blocked when it is. `until_ms` is set when its
+    connection is lost; it stays empty while it is there, and when its server died before it could say so.
+    `taken_ms` tells one stay from the next.
     """
 
     device = models.BigIntegerField(primary_key=True)
-    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
     until_ms = models.BigIntegerField(null=True, blank=True)
     taken_ms = models.BigIntegerField()
 
     class Meta:
         indexes = [
+            models.Index(fields=["conversation", "client_id"], name="room_seat_client"),
             models.Index(fields=["until_ms"], name="room_seat_until"),
             models.Index(fields=["taken_ms"], name="room_seat_taken"),
         ]

@@ -42,8 +42,8 @@ async def start(
     """Create a conversation of the caller and `member_ids`, or find the unique one of exactly these members.
 
     Temporary conversations are always unique by their members (realtime-protocol 4.2). All members hear of a new one;
-    of one that existed, nobody. A chat room has no members; its creator is put into it. Raises ConversationFull,
-    ConversationRequestInvalid.
+    of one that existed, nobody. A chat room has no members; its creator's session is put into it. Raises
+    ConversationFull, ConversationRequestInvalid.
     """
     wanted = tuple(dict.fromkeys([*member_ids, client_id]))
     check_client_ids(wanted)
@@ -64,9 +64,9 @@ async def start(
         conversations.create, application=application, kind=kind, new=new, now_ms=now_ms
     )
     directory.remember(conversation)
-    if kind is Kind.CHAT_ROOM:
+    if kind is Kind.CHAT_ROOM and session is not None:
         await rooms.join(conversation=conversation, session=session, now_ms=now_ms)
-    elif not is_existing:
+    elif kind is not Kind.CHAT_ROOM and not is_existing:
         event = MembersAdded(
             added=conversation.members, ttl_seconds=conversation.ttl_seconds, **facts(conversation, client_id)
         )

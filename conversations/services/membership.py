@@ -109,7 +109,7 @@ async def remove(
     if conversation.kind in (Kind.CHAT_ROOM, Kind.SYSTEM):
         verdict = _only_oneself(wanted, client_id, None, all_or_nothing)
         if verdict.allowed and conversation.kind is Kind.CHAT_ROOM:
-            await rooms.leave(conversation=conversation, session=session, now_ms=now_ms)
+            await rooms.leave(conversation=conversation, session=session)
         elif verdict.allowed:
             await subscriptions.unsubscribe(conversation=conversation, client_id=client_id)
         return MembershipResult(verdict.allowed, verdict.failed, conversation.updated_ms)

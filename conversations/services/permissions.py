@@ -15,9 +15,13 @@ from imcore.errors import ConversationRequestInvalid, ImError
 
 
 class Seated(LocalSession, Protocol):
-    """A session as chat rooms know it: `device` is what comes back when its connection is lost."""
+    """A session as chat rooms know it: `device` is what comes back when its connection is lost.
+
+    `seated_ms`: when the device took the seat that this session holds, or None (rooms.py).
+    """
 
     device: int
+    seated_ms: int | None
 
 
 def features_of(settings: ConversationSettings) -> Features:

@@ -2,7 +2,8 @@
 
 Being in a room is a session's, lives in the presence table and ends with the session. What is kept is the device's
 seat, so that a client whose connection was lost is put back when it returns in time (realtime-protocol 4.13), to
-whichever process. A seat that could not be written costs no more than that comfort.
+whichever process. A seat belongs to one stay (`seated_ms`): a connection that is found dead late says nothing about
+where its device has sat down since.
 """
 
 import asyncio
@@ -16,12 +17,12 @@ from conversations.services import directory
 from conversations.services.permissions import Seated
 from conversations.storage import seats
 from conversations.storage.conversations import ConversationInfo
-from conversations.storage.seats import Seat
+from conversations.storage.seats import Departure, Seat
 from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.delivery.node import node
-from imcore.delivery.presence import Occupancy, conversation_of, room
-from imcore.errors import ConversationNotAllowed, ConversationNotFound, ImError
+from imcore.delivery.presence import Occupancy, room
+from imcore.errors import ConversationNotAllowed, ImError
 
 logger = logging.getLogger(__name__)
 
@@ -29,65 +30,90 @@ FORGET_BATCH = 1000
 DAY_MS = 86_400_000
 # Seats of servers that died without a word.
 ABANDONED_MS = 30 * DAY_MS
+DEPARTURES = 200  # noted in one statement, which names each of them
 
-_departures: set[asyncio.Task[None]] = set()
+_departing: set[asyncio.Task[None]] = set()
 
 
 async def join(*, conversation: ConversationInfo, session: Seated | None, now_ms: int) -> None:
     """Put a session into a chat room, out of the one it was in. When this returns, it is counted everywhere.
 
-    Without a session, as on behalf of a client over HTTP, there is nobody to put anywhere.
+    Without a session, as on behalf of a client over HTTP, there is nobody to put anywhere. Raises
+    ConversationNotAllowed then, and BlockedByConversation or ConversationNotFound for what has happened meanwhile.
     """
     if session is None:
         raise ConversationNotAllowed("Only a client that is connected can enter a chat room.")
-    await _seats.submit(Seat(session.device, conversation.pk, None, now_ms))
-    await node.presence.enter(conversation.application, room(conversation.pk), session)
+    application, name = conversation.application, room(conversation.pk)
+    await node.presence.enter(application, name, session)
+    if session.room != name:
+        # Its connection was lost, or it was blocked.
+        return
+    taken_ms = session.seated_ms = now_ms
+    try:
+        refusal = await _seats.submit(Seat(session.device, session.client_id, conversation.pk, taken_ms))
+    except BaseException:
+        node.presence.leave(application, name, session)
+        raise
+    if refusal is not None:
+        node.presence.leave(application, name, session)
+        raise refusal
+    if session.room != name:
+        # As above: whoever noted that may have come before the seat was there.
+        await in_database(seats.give_up, device=session.device, taken_ms=taken_ms)
 
 
-async def leave(*, conversation: ConversationInfo, session: Seated | None, now_ms: int) -> None:
+async def leave(*, conversation: ConversationInfo, session: Seated | None) -> None:
     """Take a session out of a chat room for good; nothing happens if it is not there."""
-    name = room(conversation.pk)
-    if session is not None and session.room == name:
-        node.presence.leave(conversation.application, name, session)
-        await _seats.submit(Seat(session.device, None, None, now_ms))
+    if session is not None and session.room == room(conversation.pk):
+        await sign_out(application=conversation.application, session=session)
 
 
-async def sign_out(*, application: int, session: Seated, now_ms: int) -> None:
-    """Take a session that is about to be closed out of its room, for good."""
+async def sign_out(*, application: int, session: Seated) -> None:
+    """Take a session out of its room, if it is in one, for good."""
     if session.room is not None:
+        # The seat first: should that fail, the session is still there to try again.
+        await _seats.submit(Seat(session.device, session.client_id, None, 0))
+        session.seated_ms = None
         node.presence.leave(application, session.room, session)
-        await _seats.submit(Seat(session.device, None, None, now_ms))
 
 
 def depart(*, settings: ConversationSettings, session: Seated, now_ms: int) -> None:
-    """Note until when a session whose connection was lost may come back into its room. Never waits."""
-    if session.room is None:
+    """Note until when a session whose connection was lost may come back into its room. Never waits.
+
+    Who is not in it any more, because of being blocked, may not.
+    """
+    if session.seated_ms is None:
         return
-    until_ms = now_ms + settings.chat_room_rejoin_minutes * 60_000
-    task = asyncio.create_task(
-        _note_departure(Seat(session.device, conversation_of(session.room), until_ms, now_ms)), name="room seat"
-    )
-    _departures.add(task)
-    task.add_done_callback(_departures.discard)
+    until_ms = 0 if session.room is None else now_ms + settings.chat_room_rejoin_minutes * 60_000
+    departure = Departure(session.device, session.seated_ms, until_ms)
+    task = asyncio.create_task(_note(departure), name="room seat")
+    _departing.add(task)
+    task.add_done_callback(_departing.discard)
 
 
-async def come_back(*, application: int, client_id: str, session: Seated, is_return: bool, now_ms: int) -> None:
-    """Put the session of a device that has returned in time back into its room; one that logs in anew has none."""
-    if not is_return:
-        await _seats.submit(Seat(session.device, None, None, now_ms))
-        return
+async def come_back(*, application: int, session: Seated, is_return: bool, now_ms: int) -> None:
+    """Put the session of a device that has returned in time back into its room; one that logs in anew has none.
+
+    It is a comfort, and signing in does not fail for want of it.
+    """
+    try:
+        if is_return:
+            await _come_back(application, session, now_ms)
+        else:
+            await _seats.submit(Seat(session.device, session.client_id, None, 0))
+    except ImError as error:
+        logger.info("A client did not come back into its chat room: %s", error)
+
+
+async def _come_back(application: int, session: Seated, now_ms: int) -> None:
     found = await in_database(seats.find, device=session.device, now_ms=now_ms)
     if found is None:
         return
     _, conversation_id = found
-    try:
-        conversation = await directory.find(
-            application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
-        )
-    except ConversationNotFound:
-        return
-    if client_id not in conversation.roster.blocked:
-        await join(conversation=conversation, session=session, now_ms=now_ms)
+    conversation = await directory.find(
+        application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
+    )
+    await join(conversation=conversation, session=session, now_ms=now_ms)
 
 
 async def occupancy(conversation: ConversationInfo) -> Occupancy:
@@ -105,20 +131,30 @@ async def forget_seats(*, now_ms: int) -> int:
     return total
 
 
-async def _note_departure(seat: Seat) -> None:
+async def settle() -> None:
+    """Wait until every departure so far has been noted."""
+    while _departing:
+        await asyncio.wait(_departing)
+
+
+async def _note(departure: Departure) -> None:
     try:
-        await _seats.submit(seat)
+        await _departures.submit(departure)
     except ImError as error:
-        logger.info("A seat in a chat room was not written: %s", error)
+        logger.info("A departure from a chat room was not noted: %s", error)
 
 
-async def _write(batch: Sequence[Seat]) -> list[None]:
+async def _write(batch: Sequence[Seat]) -> list[type[ImError] | None]:
     return await in_database(seats.write, batch)
 
 
-_seats: Batcher[Seat, None] = Batcher(
-    _write,
-    size=operator.STORE_BATCH,
-    backlog=operator.STORE_BACKLOG,
-    name="room seats",
+async def _depart(batch: Sequence[Departure]) -> list[None]:
+    return await in_database(seats.depart, batch)
+
+
+_seats: Batcher[Seat, type[ImError] | None] = Batcher(
+    _write, size=operator.STORE_BATCH, backlog=operator.STORE_BACKLOG, name="room seats"
+)
+_departures: Batcher[Departure, None] = Batcher(
+    _depart, size=DEPARTURES, backlog=operator.STORE_BACKLOG, name="room departures"
 )

@@ -7,6 +7,7 @@ from django.db import transaction
 
 from conversations.models import Block, Conversation, MemberInfo, Silence
 from conversations.policy import Role, Roster
+from conversations.storage import seats
 from conversations.storage.changes import Change, Judge, changed, lock, next_update_ms, unchanged
 from conversations.storage.conversations import ConversationInfo
 from conversations.storage.kept_notices import EVERYBODY, Kept, concerning, keep, leaving
@@ -88,6 +89,7 @@ def block(*, conversation: int, judge: Judge, by: str, now_ms: int) -> BlockChan
     )
     members = set(roster.members)
     removed = tuple(one for one in new if one in members)
+    seats.take_from(conversation=row.pk, client_ids=new)
     keep(row, at_ms, concerning(new, "blocked", by, at_ms))
     if removed:
         keep(row, at_ms, leaving(removed, by, at_ms))

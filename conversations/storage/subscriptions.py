@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from conversations.models import Conversation, Subscription
+from imcore.errors import ConversationNotFound
 
 
 class Following(NamedTuple):
@@ -14,8 +15,10 @@ class Following(NamedTuple):
 
 
 def subscribe(*, conversation: int, client_id: str, now_ms: int) -> None:
-    """Make a client follow a system conversation; nothing happens if it does."""
-    application = Conversation.objects.values_list("application_id", flat=True).get(pk=conversation)
+    """Make a client follow a system conversation; nothing happens if it does. Raises ConversationNotFound."""
+    application = Conversation.objects.filter(pk=conversation).values_list("application_id", flat=True).first()
+    if application is None:
+        raise ConversationNotFound
     row = Subscription(
         conversation_id=conversation, application_id=application, client_id=client_id, subscribed_ms=now_ms
     )

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from imcore import redis
 from imcore.batching import Batcher
+from imcore.errors import ImError
 
 if TYPE_CHECKING:
     from redis.asyncio.client import Pipeline
@@ -132,14 +133,14 @@ class Presence:
         """Add a session. When this returns, other nodes that look for its client find this one (if Redis works)."""
         self._add(application, session.client_id, session)
         if redis.is_configured():
-            await self._announcements.submit((application, session.client_id))
+            await self._tell((application, session.client_id))
 
     def detach(self, application: int, session: LocalSession) -> None:
         """Remove a session, from its room too; nothing happens if it is not there."""
         if session.room is not None:
             self.leave(application, session.room, session)
         if self._remove(application, session.client_id, session) and redis.is_configured():
-            self._own(self._announcements.submit((application, session.client_id)))
+            self._own(self._tell((application, session.client_id)))
 
     async def enter(self, application: int, name: str, session: LocalSession) -> None:
         """Put a session into a room, out of the one it was in. When this returns, other nodes count it.
@@ -154,7 +155,7 @@ class Presence:
         self._add(application, name, session)
         self._occupants.setdefault((application, name), Counter())[session.client_id] += 1
         if redis.is_configured():
-            await self._announcements.submit((application, name))
+            await self._tell((application, name))
 
     def leave(self, application: int, name: str, session: LocalSession) -> None:
         """Take a session out of a room; nothing happens if it is not there."""
@@ -169,7 +170,7 @@ class Presence:
         if not occupants:
             del self._occupants[application, name]
         if redis.is_configured():
-            self._own(self._announcements.submit((application, name)))
+            self._own(self._tell((application, name)))
 
     async def occupancy(self, application: int, name: str) -> Occupancy:
         """Return who is in a room on all nodes; those here only, when Redis is away."""
@@ -243,6 +244,13 @@ class Presence:
         occupants = self._occupants.get(key) or Counter[str]()
         return Occupancy(len(occupants), tuple(islice(occupants, OCCUPANTS_LISTED)))
 
+    async def _tell(self, key: Key) -> None:
+        """Announce what is true of a name, or see to it that the next heartbeat does."""
+        try:
+            await self._announcements.submit(key)
+        except ImError:
+            self._unwritten.add(key)
+
     def _own(self, work: "asyncio.Future[None] | object") -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
         self._tasks.add(task)
@@ -289,7 +297,7 @@ class Presence:
                 due = [*self._unwritten, *(self._next_turn() if before else self._keys())]
                 self._unwritten.clear()
                 has_lease = True
-                await asyncio.gather(*(self._announcements.submit(key) for key in due))
+                await asyncio.gather(*(self._tell(key) for key in due))
             except RedisError as error:
                 logger.warning("Presence lease could not be renewed: %s", error)
             await asyncio.sleep(HEARTBEAT_SECONDS)

@@ -35,8 +35,8 @@ class Session:
     """One signed-in client on one connection."""
 
     __slots__ = (
-        "_early", "_event", "_header", "_offer", "client_id", "config_bitmap", "connection", "device", "room", "tag",
-        "token_generation",
+        "_early", "_event", "_header", "_offer", "client_id", "config_bitmap", "connection", "device", "room",
+        "seated_ms", "tag", "token_generation",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +56,7 @@ class Session:
         self.tag = tag
         self.config_bitmap = config_bitmap
         self.room: str | None = None
+        self.seated_ms: int | None = None
         self._header = codec.header(client_id=client_id)
         self._event = connection.event
         self._offer = connection.outbound.offer
@@ -206,10 +207,15 @@ class Connection:
             await self._has_room.wait()
 
     async def open_session(self, lane: Lane, session: Session) -> None:
-        """Put a session into its lane, in place of one that is already there, and on the presence table."""
+        """Put a session into its lane, in place of one that is already there, and on the presence table.
+
+        The same device's session goes on in the new one; another device's has ended.
+        """
         assert self._application is not None
         before, lane.session = lane.session, session
         if before is not None:
+            if before.device != session.device:
+                self._tell_of_end(before)
             node.presence.detach(self._application.pk, before)
         await node.presence.attach(self._application.pk, session)
         if self.is_closing:
@@ -220,11 +226,15 @@ class Connection:
         """End a lane's session and the lane with it; the connection and its other clients go on."""
         session, lane.session = lane.session, None
         if session is not None and self._application is not None:
-            for callback in registry.session_ended_callbacks():
-                callback(self.application or self._application, session)
+            self._tell_of_end(session)
             node.presence.detach(self._application.pk, session)
         if not lane.backlog and self.lanes.get(lane.client_id) is lane:
             del self.lanes[lane.client_id]
+
+    def _tell_of_end(self, session: Session) -> None:
+        assert self._application is not None
+        for callback in registry.session_ended_callbacks():
+            callback(self.application or self._application, session)
 
     def event(self, raw: bytes) -> Event:
         """Wrap a serialized command for this connection's subprotocol."""

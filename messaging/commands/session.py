@@ -75,14 +75,18 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
         config_bitmap=device.config_bitmap,
     )
     is_return = bool(asked.st or asked.r or context.lane.session is not None)
-    await context.connection.open_session(context.lane, session)
-    await rooms.come_back(
-        application=context.application.pk,
-        client_id=context.client_id,
-        session=session,
-        is_return=is_return,
-        now_ms=now_ms(),
-    )
+    try:
+        await context.connection.open_session(context.lane, session)
+        await rooms.come_back(
+            application=context.application.pk,
+            session=session,
+            is_return=is_return,
+            now_ms=now_ms(),
+        )
+    except BaseException:
+        # The client is told that it failed, so nobody else may be told that it is here.
+        context.connection.close_session(context.lane)
+        raise
     context.connection.logged_in()
     context.after_reply.append(session.announce_opened)
     reply = _answer(OpType.opened, st=signed_in.token.text, stTtl=signed_in.token.ttl_seconds)
@@ -93,7 +97,7 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
 @command(CommandType.session, OpType.close, throttle=None)
 async def close(context: Context, request: GenericCommand) -> GenericCommand:
     """Sign the client out here and void its tokens. JavaScript waits for the reply before it drops the socket."""
-    await rooms.sign_out(application=context.application.pk, session=context.session, now_ms=now_ms())
+    await rooms.sign_out(application=context.application.pk, session=context.session)
     await sessions.close(device=context.session.device)
     context.after_reply.append(lambda: context.connection.close_session(context.lane))
     return _answer(OpType.closed)
@@ -114,8 +118,9 @@ async def refresh(context: Context, request: GenericCommand) -> GenericCommand:
 @command(CommandType.session, OpType.query)
 async def query(context: Context, request: GenericCommand) -> GenericCommand:
     """Tell which of at most 20 clients are on line; further ids are ignored."""
-    asked = list(dict.fromkeys(request.sessionMessage.sessionPeerIds[: limits.ONLINE_QUERY_MAX_CLIENTS]))
-    online = await node.presence.online(context.application.pk, asked)
+    asked = dict.fromkeys(request.sessionMessage.sessionPeerIds[: limits.ONLINE_QUERY_MAX_CLIENTS])
+    # A name with a NUL is a chat room's (imcore/delivery/presence.py), never a client's.
+    online = await node.presence.online(context.application.pk, [one for one in asked if "\0" not in one])
     return _answer(OpType.query_result, onlineSessionPeerIds=online)
 
 

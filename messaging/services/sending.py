@@ -8,6 +8,7 @@ The acknowledgement is returned after the commit and never waits for delivery.
 
 import hashlib
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from django.conf import settings as operator
@@ -235,7 +236,7 @@ async def _hand_to_service(
         conversation=conversation.pk,
         timestamp_ms=at_ms,
         sender=sender,
-        sender_address=sender_address,
+        sender_address=_address(sender_address),
         text=text,
         data=data,
         is_binary=body.text is None,
@@ -249,6 +250,17 @@ def _storable(body: Body) -> tuple[str | None, bytes | None]:
     if body.text is None:
         return None, body.binary
     return (None, body.text.encode()) if "\0" in body.text else (body.text, None)
+
+
+def _address(text: str | None) -> str | None:
+    """Return an address as PostgreSQL takes it: without the zone of a link-local one; None for what is no address.
+
+    It is what a proxy says it is.
+    """
+    try:
+        return str(ip_address((text or "").partition("%")[0]))
+    except ValueError:
+        return None
 
 
 def _token(text: str) -> str | None:
