@@ -9,6 +9,7 @@ own keys under `imcore…`/`specific.…` and Celery its queues.
 """
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,10 @@ from django.conf import settings
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+logger = logging.getLogger(__name__)
+
 SOCKET_SECONDS = 2.0
+CANCEL_SECONDS = 0.2
 
 # Read once: this is asked for every delivery, and Django's settings are slow to ask.
 _URL: str = settings.REDIS_URL
@@ -42,6 +46,18 @@ def client() -> "Redis":
             maint_notifications_config=settings.REDIS_MAINTENANCE,
         )
     return _clients[loop]
+
+
+async def end(task: "asyncio.Task[None]") -> None:
+    """Cancel a task that talks to Redis, and wait until it has ended.
+
+    The client takes a cancellation while it connects for a connection that failed; so once may not be enough.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=CANCEL_SECONDS)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("A task had failed before it was ended", exc_info=error)
 
 
 async def close() -> None:

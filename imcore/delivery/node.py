@@ -97,8 +97,7 @@ class Node:
         """Stop being reachable."""
         await self.presence.stop()
         if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+            await redis.end(self._reader)
             self._reader = None
 
     async def _read_inbox(self) -> None:

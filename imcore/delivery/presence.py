@@ -218,8 +218,8 @@ class Presence:
         """Give up the lease, so that other nodes stop publishing here."""
         if self._heart is None:
             return
-        self._heart.cancel()
-        await asyncio.gather(self._heart, *self._tasks, return_exceptions=True)
+        await redis.end(self._heart)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._heart = None
         try:
             await redis.client().delete(redis.node_key(self.node))

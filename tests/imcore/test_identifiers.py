@@ -52,6 +52,19 @@ def test_the_rising_clock_rises_while_the_wall_clock_stands_or_goes_back(monkeyp
     assert [clock.next_ms() for _ in range(7)] == [1000, 1001, 1002, 1003, 1004, 2000, 2001]
 
 
+def test_reading_the_rising_clock_does_not_drive_it_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand messages in a millisecond have its time, and what is dated after them the next."""
+    wall = iter([1000, *[1000] * 1000, 1000, 999, 999, 1005])
+    monkeypatch.setattr(identifiers, "now_ms", lambda: next(wall))
+    clock = RisingClock()
+
+    dated = clock.next_ms()
+    read = {clock.last_ms() for _ in range(1000)}
+
+    assert (dated, read) == (1000, {1000})
+    assert [clock.next_ms(), clock.last_ms(), clock.next_ms(), clock.last_ms()] == [1001, 1001, 1002, 1005]
+
+
 @given(st.integers(min_value=0, max_value=4_000_000_000_000))
 def test_a_date_is_written_in_utc_with_milliseconds(at_ms: int) -> None:
     """Realtime-protocol 3.5."""

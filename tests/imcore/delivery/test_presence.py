@@ -1,6 +1,7 @@
 """Who is here, and who gets what."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -175,3 +176,23 @@ async def test_nodes_find_each_others_clients_and_forget_a_dead_node() -> None:
     assert left == {there.node.encode()}
     assert gone == {}
     assert await redis.client().smembers(redis.online_key(APPLICATION, "tom")) == set()
+
+
+async def test_a_node_stops_although_its_heart_takes_a_cancellation_for_a_failure() -> None:
+    """As Redis' client does while it connects."""
+    begun = asyncio.Event()
+
+    async def stubborn() -> None:
+        for _ in range(2):
+            with contextlib.suppress(asyncio.CancelledError):
+                begun.set()
+                await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    heart = asyncio.create_task(stubborn())
+    await begun.wait()
+
+    async with asyncio.timeout(5):
+        await redis.end(heart)
+
+    assert heart.cancelled()
