@@ -1,15 +1,16 @@
 """Conversations and their members, for people who help users."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from conversations.models import Conversation, Member
+from conversations.models import Block, Conversation, Member, MemberInfo, Silence, Subscription
 from imcore.dashboard import FactsAdmin, date_of
+from imcore.models import Application
 
 if TYPE_CHECKING:
     _TabularInline = admin.TabularInline[Member, Conversation]
@@ -109,3 +110,93 @@ class ConversationAdmin(FactsAdmin):
     def attributes_as_json(self, conversation: Conversation) -> str:
         """Return the attributes as readable JSON."""
         return format_html("<pre>{}</pre>", json.dumps(conversation.attributes, indent=2, ensure_ascii=False))
+
+
+class ListedAdmin(FactsAdmin):
+    """Clients on one of the lists beside the members, the newest first; found by conversation or client.
+
+    Pages of their own, because such a list may be ten thousand long.
+    """
+
+    list_filter: ClassVar[tuple[str, ...]] = ("application",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("application", "conversation")
+    ordering = ("-id",)
+    search_fields = ("client_id",)
+    search_help_text = (
+        "Exact ids, separated by blanks: of a conversation, of a client. "
+        "In a large installation give the conversation along with the client: it is much faster."
+    )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Match whole ids, every word of the search."""
+        # Named, the applications let the indexes serve that begin with them.
+        applications = Application.objects.all()
+        for term in search_term.split():
+            numbers = list(
+                Conversation.objects.filter(application__in=applications, object_id=term).values_list("pk", flat=True)
+            )
+            if numbers:
+                queryset = queryset.filter(conversation_id__in=numbers)
+            else:
+                queryset = queryset.filter(application__in=applications, client_id=term)
+        return queryset, False
+
+    @admin.display(description="since")
+    def since(self, row: Silence | Block | MemberInfo) -> str:
+        """Return when the client came onto the list."""
+        return date_of(row.created_ms)
+
+
+@admin.register(Silence)
+class SilenceAdmin(ListedAdmin):
+    """Who may read and not send."""
+
+    list_display = ("client_id", "conversation", "until", "since", "tenant")
+    fields = ("client_id", "conversation", "application", "until", "since")
+    readonly_fields = fields
+
+    @admin.display(description="until")
+    def until(self, silence: Silence) -> str:
+        """Return when it ends by itself."""
+        return date_of(silence.until_ms) or "lifted"
+
+
+@admin.register(Block)
+class BlockAdmin(ListedAdmin):
+    """Who may not be where, and who does not want to be."""
+
+    list_display = ("client_id", "conversation", "is_by_client", "since", "tenant")
+    list_filter = ("is_by_client", "application")
+    fields = ("client_id", "conversation", "application", "is_by_client", "since")
+    readonly_fields = fields
+
+
+@admin.register(MemberInfo)
+class MemberInfoAdmin(ListedAdmin):
+    """Who has which role. Who is not here is a Member, or the creator."""
+
+    list_display = ("client_id", "conversation", "role", "since", "tenant")
+    list_filter = ("role", "application")
+    fields = ("client_id", "conversation", "application", "role", "info_id", "since", "changed")
+    readonly_fields = fields
+
+    @admin.display(description="changed")
+    def changed(self, info: MemberInfo) -> str:
+        """Return when the role was last given."""
+        return date_of(info.updated_ms)
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(ListedAdmin):
+    """Who follows which system conversation."""
+
+    list_display = ("client_id", "conversation", "is_muted", "followed", "tenant")
+    fields = ("client_id", "conversation", "application", "is_muted", "followed")
+    readonly_fields = fields
+
+    @admin.display(description="since")
+    def followed(self, subscription: Subscription) -> str:
+        """Return when the client subscribed."""
+        return date_of(subscription.subscribed_ms)

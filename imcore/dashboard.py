@@ -1,7 +1,7 @@
 """What the dashboard's pages of facts share: looking without touching, cheap on large tables, instants as dates."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -40,7 +40,7 @@ class FactsAdmin(_ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
     list_max_show_all = 0
-    list_select_related = ("application",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("application",)
     # An order that no index gives would sort the whole table.
     sortable_by = ()
     actions = None

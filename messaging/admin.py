@@ -13,9 +13,11 @@ from django.http import HttpRequest
 from conversations.services import naming
 from imcore.bridge import in_async
 from imcore.dashboard import FactsAdmin, date_of
-from messaging.models import Device, Message
+from messaging.models import Device, Message, SysMessage
 
 PREVIEW_CHARACTERS = 80
+
+Written = Message | SysMessage
 
 if TYPE_CHECKING:
 
@@ -40,9 +42,8 @@ class MessageList(ChangeList):
         _name_conversations(self.result_list)
 
 
-@admin.register(Message)
-class MessageAdmin(FactsAdmin):
-    """Newest first; found by id, conversation or sender."""
+class WrittenAdmin(FactsAdmin):
+    """What clients wrote, newest first; found by id, conversation or sender."""
 
     list_display = ("sent", "sender", "preview", "conversation", "tenant", "message_id")
     list_filter = ("application",)
@@ -53,17 +54,12 @@ class MessageAdmin(FactsAdmin):
         "Exact ids, separated by blanks: of a message, of a conversation, of the client that sent it. "
         "In a large installation give the conversation along with the sender: it is much faster."
     )
-    fields = (
-        "message_id", "application", "conversation", "seq", "sent", "sender", "body", "is_binary", "message_type",
-        "mention_all", "mention_ids", "wants_receipt", "deduplication_token",
-    )  # fmt: skip
-    readonly_fields = fields
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that looks conversations up in bulk."""
         return MessageList
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Message | None:
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Written | None:
         """Return one message with the id of its conversation."""
         message = super().get_object(request, object_id, from_field)
         if message is not None:
@@ -83,7 +79,7 @@ class MessageAdmin(FactsAdmin):
         return queryset, False
 
     @admin.display(description="sent")
-    def sent(self, message: Message) -> str:
+    def sent(self, message: Written) -> str:
         """Return when the server took it."""
         return date_of(message.timestamp_ms)
 
@@ -93,7 +89,7 @@ class MessageAdmin(FactsAdmin):
         return message.conversation_wire_id
 
     @admin.display(description="message")
-    def preview(self, message: Message) -> str:
+    def preview(self, message: Written) -> str:
         """Return the beginning of what a reader would see."""
         if message.is_binary:
             return f"binary, {len(message.data or b'')} bytes"
@@ -101,9 +97,31 @@ class MessageAdmin(FactsAdmin):
         return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "…"
 
     @admin.display(description="body")
-    def body(self, message: Message) -> str:
+    def body(self, message: Written) -> str:
         """Return the whole body, a binary one as base64."""
         return base64.b64encode(message.data or b"").decode() if message.is_binary else _text(message)
+
+
+@admin.register(Message)
+class MessageAdmin(WrittenAdmin):
+    """Messages that clients sent each other."""
+
+    fields = (
+        "message_id", "application", "conversation", "seq", "sent", "sender", "body", "is_binary", "message_type",
+        "mention_all", "mention_ids", "wants_receipt", "deduplication_token",
+    )  # fmt: skip
+    readonly_fields = fields
+
+
+@admin.register(SysMessage)
+class SysMessageAdmin(WrittenAdmin):
+    """Messages that clients sent to system conversations, for the service."""
+
+    fields = (
+        "message_id", "application", "conversation", "sent", "sender", "sender_address", "body", "is_binary",
+        "deduplication_token",
+    )  # fmt: skip
+    readonly_fields = fields
 
 
 @admin.register(Device)
@@ -128,7 +146,7 @@ def _name_conversations(messages: list[Any]) -> None:
         message.conversation_wire_id = ids.get(message.conversation_id, "deleted")
 
 
-def _text(message: Message) -> str:
+def _text(message: Written) -> str:
     """Return a text body; the rare one with a NUL is kept as bytes."""
     return bytes(message.data).decode(errors="replace") if message.data is not None else message.text or ""
 

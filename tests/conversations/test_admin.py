@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from conversations.models import Conversation, Member
+from conversations.models import Block, Conversation, Member, MemberInfo, Silence, Subscription
 from conversations.policy import Kind
 from imcore.dashboard import COUNTED_MAX
 from imcore.models import Application
@@ -130,3 +130,73 @@ def test_a_list_counts_no_further_than_it_pages(
     changes = supporter.get(LIST, {"application__id__exact": application.pk}).context["cl"]
 
     assert changes.result_count == 3
+
+
+LISTS = ["silence", "block", "memberinfo", "subscription"]
+
+
+def put_on_lists(shown: Conversation, client_id: str) -> None:
+    """Put a client on every list beside the members."""
+    where = {"conversation": shown, "application": shown.application, "client_id": client_id}
+    Silence.objects.create(**where, until_ms=AT_MS + 3_600_000, created_ms=AT_MS)
+    Block.objects.create(**where, created_ms=AT_MS)
+    Block.objects.create(**where, is_by_client=True, created_ms=AT_MS)
+    MemberInfo.objects.create(
+        **where, info_id=f"{shown.pk}-{client_id}"[:24], role="Manager", created_ms=AT_MS, updated_ms=AT_MS
+    )
+    Subscription.objects.create(**where, subscribed_ms=AT_MS)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_beside_the_members_are_found_by_conversation_and_client(
+    supporter: Client, application: Application, name: str
+) -> None:
+    """By whole ids, all of them together; newest first, with dates."""
+    first, second = conversation(application, "first", "tom"), conversation(application, "second", "tom")
+    client_id = f"tom-{application.pk}"
+    for shown in (first, second):
+        put_on_lists(shown, client_id)
+        put_on_lists(shown, "jerry")
+    url = reverse(f"admin:conversations_{name}_changelist")
+
+    def found(text: str) -> list[tuple[str, str]]:
+        rows = supporter.get(url, {"q": text}).context["cl"].result_list
+        return list(dict.fromkeys((row.client_id, row.conversation.object_id) for row in rows))
+
+    assert found(client_id) == [(client_id, second.object_id), (client_id, first.object_id)]
+    assert found(first.object_id) == [("jerry", first.object_id), (client_id, first.object_id)]
+    assert found(f"{first.object_id} {client_id}") == [(client_id, first.object_id)]
+    assert found(f"{client_id}x") == []
+    page = supporter.get(url, {"application__id__exact": application.pk}).content.decode()
+    assert "2020-01-21 14:22:40 UTC" in page
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_beside_the_members_are_for_reading(supporter: Client, application: Application, name: str) -> None:
+    """Only for those who logged in, and none of them can change anything."""
+    put_on_lists(conversation(application, "shown", "tom"), "jerry <&>")
+    url = reverse(f"admin:conversations_{name}_changelist")
+    row = supporter.get(url, {"application__id__exact": application.pk}).context["cl"].result_list[0]
+    one = reverse(f"admin:conversations_{name}_change", args=[row.pk])
+
+    page = supporter.get(one).content.decode()
+
+    assert Client().get(url).status_code == 302
+    assert "jerry &lt;&amp;&gt;" in page
+    assert 'name="_save"' not in page
+    assert supporter.post(one, {"client_id": "spike"}).status_code == 403
+    assert supporter.post(reverse(f"admin:conversations_{name}_delete", args=[row.pk])).status_code == 403
+    assert supporter.get(reverse(f"admin:conversations_{name}_add")).status_code == 403
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_beside_the_members_take_as_many_queries_however_long_they_are(
+    supporter: Client, application: Application, django_assert_max_num_queries: DjangoAssertNumQueries, name: str
+) -> None:
+    """No query per row."""
+    for number in range(30):
+        put_on_lists(conversation(application, f"number {number}", "tom"), f"client {number}")
+    url = reverse(f"admin:conversations_{name}_changelist")
+
+    with django_assert_max_num_queries(8):
+        supporter.get(url, {"application__id__exact": application.pk})

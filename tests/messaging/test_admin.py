@@ -9,11 +9,12 @@ from pytest_django import DjangoAssertNumQueries
 from conversations.models import Conversation
 from imcore import identifiers
 from imcore.models import Application
-from messaging.models import Device, DeviceState, Message
+from messaging.models import Device, DeviceState, Message, SysMessage
 from tests.dashboard import logged_in
 
 LIST = reverse("admin:messaging_message_changelist")
 DEVICES = reverse("admin:messaging_device_changelist")
+UPSTREAM = reverse("admin:messaging_sysmessage_changelist")
 AT_MS = 1_579_616_560_000  # 2020-01-21 14:22:40
 
 
@@ -55,7 +56,7 @@ def listed(client: Client, **filters: str | int) -> list[str]:
     return [row.message_id for row in response.context["cl"].result_list]
 
 
-@pytest.mark.parametrize("url", [LIST, DEVICES])
+@pytest.mark.parametrize("url", [LIST, DEVICES, UPSTREAM])
 def test_the_pages_are_for_those_who_logged_in(url: str) -> None:
     """Everybody else is sent to the login page."""
     response = Client().get(url)
@@ -139,6 +140,41 @@ def test_the_list_takes_as_many_queries_however_long_it_is(
 
     with django_assert_max_num_queries(8):
         assert len(listed(supporter, application__id__exact=application.pk)) == 20
+
+
+def test_messages_to_services_are_found_and_shown_and_cannot_be_changed(
+    supporter: Client, conversation: Conversation, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    """By their ids, their conversation and their senders, as messages are; with the address they came from."""
+    sender = f"tom-{conversation.pk}"
+    for number in range(20):
+        sent = SysMessage.objects.create(
+            message_id=identifiers.message_id(AT_MS + number),
+            application=conversation.application,
+            conversation_id=conversation.pk,
+            timestamp_ms=AT_MS + number,
+            sender=sender if number % 2 else "jerry",
+            sender_address="2001:db8::7",
+            text='{"_lctype":-1,"_lctext":"help <me>"}',
+        )
+    url = reverse("admin:messaging_sysmessage_change", args=[sent.pk])
+
+    def found(text: str) -> int:
+        return len(supporter.get(UPSTREAM, {"q": text}).context["cl"].result_list)
+
+    assert (found(sent.pk), found(sender), found(conversation.object_id)) == (1, 10, 20)
+    assert found(f"{conversation.object_id} {sender}") == 10
+    assert found("nobody") == 0
+    with django_assert_max_num_queries(8):
+        listed_page = supporter.get(UPSTREAM, {"application__id__exact": conversation.application.pk})
+    assert "help &lt;me&gt;" in listed_page.content.decode()
+    page = supporter.get(url).content.decode()
+    assert "2001:db8::7" in page
+    assert conversation.object_id in page
+    assert 'name="_save"' not in page
+    assert supporter.post(url, {"text": "forged"}).status_code == 403
+    assert supporter.post(reverse("admin:messaging_sysmessage_delete", args=[sent.pk])).status_code == 403
+    assert supporter.get(reverse("admin:messaging_sysmessage_add")).status_code == 403
 
 
 def test_devices_show_who_signed_in_from_where(supporter: Client, application: Application) -> None:

@@ -79,8 +79,12 @@ async def test_a_device_that_comes_back_is_put_back(signed_in: SignIn, how: str)
     await lose(jerry)
     meanwhile = await people_in(tom, cid)
 
-    by = {"token": {"st": jerry.token}, "device": {"r": True, "deviceId": "phone"}}
-    back = await signed_in("jerry", **(by[how] if how in by else {**by["token"], "r": True}))
+    by: dict[str, dict[str, Any]] = {
+        "token": {"st": jerry.token},
+        "device": {"deviceId": "phone", "r": True},
+        "both": {"st": jerry.token, "r": True},
+    }
+    back = await signed_in("jerry", **by[how])
 
     assert meanwhile == ["tom"]
     assert await people_in(tom, cid) == ["jerry", "tom"]

@@ -1,17 +1,23 @@
 """Temporary conversations: started, found by id, gone in time (realtime-protocol 4.2, 4.4, 4.15)."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
+from conversations.models import ConversationSettings
 from conversations.services import retention
 from imcore import identifiers
 from imcore.models import Application
-from imcore.protocol.message_pb2 import OpType
+from imcore.protocol.message_pb2 import BlacklistCommand, CommandType, ConvMemberInfo, LogsCommand, OpType
 from tests.conftest import SignIn
-from tests.conversations.talking import heard, look_up, query, refusal, start, stored, told
+from tests.conversations.rooming import sending_code
+from tests.conversations.talking import answer, heard, look_up, query, refusal, start, stored, stored_members, told
 from tests.imclient import CONFIG_BITMAP
 
 KNOWS_TEMPORARY = 2
 DAY = 86_400
+
+ObeySettings = Callable[..., Awaitable[None]]
 
 
 class Clock:
@@ -175,6 +181,80 @@ async def test_after_its_time_nothing_of_a_temporary_conversation_is_left(signed
     assert [one["objectId"] for one in alive] == [started.cid]
     assert dead == []
     assert {refused.code for refused in refusals} <= {4303, 4323}
+
+
+async def test_after_its_time_nothing_can_be_said_or_read_in_it(
+    signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4.15: an `ack` with 4303, which JavaScript makes 4323 of; and history is gone with it."""
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    started = await start(tom, "jerry", tempConv=True, tempConvTTL=60)
+    assert await sending_code(tom, started.cid) == 0
+    await heard(jerry)
+    late_ms = identifiers.now_ms() + 61_000
+
+    monkeypatch.setattr(identifiers, "now_ms", lambda: late_ms)
+    monkeypatch.setattr("conversations.commands.membership.now_ms", lambda: late_ms)
+    codes = [
+        await sending_code(tom, started.cid, "too late"),
+        await sending_code(tom, started.cid, "too late", transient=True),
+    ]
+    logs = await tom.request(CommandType.logs, logsMessage=LogsCommand(cid=started.cid))
+    is_in = await answer(tom, OpType.is_member, OpType.result, cids=[started.cid])
+
+    assert codes == [4303, 4303]
+    assert logs.errorMessage.code == 4303
+    assert is_in.results.data == f'{{"{started.cid}":false}}'
+    assert await heard(jerry) == []
+
+
+async def test_who_is_in_it_and_as_what_never_changes(signed_in: SignIn, obey_settings: ObeySettings) -> None:
+    """4.15: 4308, whatever the application has enabled; nobody is told."""
+    await obey_settings(ConversationSettings, roles_enabled=True, block_lists_enabled=True)
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    cid = (await start(tom, "jerry", tempConv=True)).cid
+    await heard(tom), await heard(jerry)
+    role = ConvMemberInfo(pid="jerry", role="Manager")
+
+    refused = [
+        await refusal(tom, OpType.add, cid=cid, m=["spike"]),
+        await refusal(tom, OpType.add, cid=cid, m=["tom"]),
+        await refusal(tom, OpType.remove, cid=cid, m=["jerry"]),
+        await refusal(jerry, OpType.remove, cid=cid, m=["jerry"]),
+        await refusal(tom, OpType.member_info_update, cid=cid, targetClientId="jerry", info=role),
+        await refusal(tom, OpType.add_shutup, cid=cid, m=["jerry"]),
+        await refusal(tom, OpType.query_shutup, cid=cid),
+    ]
+    blocking = await tom.request(
+        CommandType.blacklist, OpType.block, blacklistMessage=BlacklistCommand(srcCid=cid, toPids=["jerry"])
+    )
+
+    assert {error.code for error in refused} == {4308}
+    assert blocking.errorMessage.code == 4308
+    assert await told(tom) == await told(jerry) == []
+    assert await stored_members(cid) == ["jerry", "tom"]
+
+
+async def test_an_application_chooses_default_and_longest_life(signed_in: SignIn, obey_settings: ObeySettings) -> None:
+    """Limits-settings-conflicts 1: both are settings; a year is cut to the longest, and so is the default."""
+    await obey_settings(ConversationSettings, temporary_ttl_default_seconds=3600, temporary_ttl_max_seconds=7200)
+    tom = await signed_in("tom")
+
+    default = await start(tom, "a", tempConv=True)
+    year = await start(tom, "b", tempConv=True, tempConvTTL=365 * DAY)
+    await obey_settings(ConversationSettings, temporary_ttl_max_seconds=60)
+    cut = await start(tom, "c", tempConv=True)
+
+    assert (default.tempConvTTL, year.tempConvTTL, cut.tempConvTTL) == (3600, 7200, 60)
+
+
+async def test_a_start_with_too_many_members_is_told_to_nobody(signed_in: SignIn) -> None:
+    """Bad input notifies nobody."""
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+
+    await refusal(tom, OpType.start, m=["jerry", *(f"member {number}" for number in range(9))], tempConv=True)
+
+    assert await heard(tom) == await heard(jerry) == []
 
 
 async def test_after_its_time_its_members_start_a_new_one(signed_in: SignIn, clock: Clock) -> None:

@@ -151,8 +151,8 @@ async def test_nodes_add_up_a_room_and_forget_a_dead_one(new_presence: NewPresen
     together = [await presence.occupancy(APPLICATION, LOBBY) for presence in (here, there)]
     left = set(await redis.client().hkeys(redis.room_key(APPLICATION, LOBBY)))
     for name in ("b", "c"):
-        [session] = there.local(APPLICATION, name)
-        there.detach(APPLICATION, session)
+        [found] = there.local(APPLICATION, name)
+        there.detach(APPLICATION, found)
     await there.stop()
     alone = await here.occupancy(APPLICATION, LOBBY)
 

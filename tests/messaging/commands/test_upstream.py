@@ -6,8 +6,10 @@ import pytest
 
 from conversations.models import Conversation
 from imcore.bridge import in_database
+from imcore.delivery.encoding import Priority
 from imcore.models import Application
 from imcore.protocol.message_pb2 import DirectCommand
+from messaging.events import Body, Mentions
 from messaging.models import Message, MessagingSettings, SysMessage
 from messaging.services import sending
 from messaging.storage import upstream
@@ -156,11 +158,11 @@ async def test_the_senders_address_is_kept_if_it_is_one(
                 conversation_id=service,
                 sender="tom",
                 session=None,
-                body=sending.Body("hello", None),
+                body=Body("hello", None),
                 push_data="",
-                mentions=sending.Mentions(),
+                mentions=Mentions(),
                 is_transient=False,
-                priority=sending.Priority.NORMAL,
+                priority=Priority.NORMAL,
                 wants_receipt=False,
                 deduplication_token="",
                 sender_address=address,
