@@ -8,7 +8,7 @@ from conversations.models import ConversationSettings, Member
 from imcore.bridge import in_database
 from imcore.capabilities import PARTIAL_FAILURE
 from imcore.models import Application
-from imcore.protocol.message_pb2 import CommandType, OpType
+from imcore.protocol.message_pb2 import CommandType, OpType, SessionCommand
 from tests.conftest import SignIn
 from tests.conversations.rooming import names_here, people_in, room_of
 from tests.conversations.talking import (
@@ -213,6 +213,19 @@ async def test_is_member_is_true_while_the_session_is_there(signed_in: SignIn) -
 
     assert before == f'{{"{cid}":false,"nothing":false}}'
     assert await is_in(cid) == f'{{"{cid}":true,"nothing":false}}'
+
+
+async def test_a_rooms_name_is_no_client_to_ask_for(signed_in: SignIn, application: Application) -> None:
+    """Delivery finds rooms by names like clients'; whether somebody is in one is not told by `session/query`."""
+    tom = await signed_in("tom")
+    await room_of(tom)
+    names = sorted(names_here(application))
+
+    body = SessionCommand(sessionPeerIds=names)
+    reply = await tom.request(CommandType.session, OpType.query, sessionMessage=body)
+
+    assert len(names) == 2
+    assert list(reply.sessionMessage.onlineSessionPeerIds) == ["tom"]
 
 
 async def test_a_room_as_json_has_no_members(signed_in: SignIn) -> None:
