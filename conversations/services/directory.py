@@ -23,7 +23,7 @@ from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.errors import ConversationNotFound
 
-__all__ = ["ConversationInfo", "find", "find_all", "forget", "remember", "was_deleted", "with_roster"]
+__all__ = ["ConversationInfo", "find", "forget", "remember", "was_deleted", "with_roster"]
 
 _remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCache(
     # A conversation weighs what its lists do: a bound on conversations alone would be none on memory.
@@ -61,15 +61,6 @@ async def was_deleted(*, application: int, conversation_id: str) -> bool:
     if not _can_be_an_id(conversation_id) or conversation_id.startswith(limits.TEMPORARY_ID_PREFIX):
         return False
     return await in_database(retention.was_deleted, application=application, object_id=conversation_id)
-
-
-async def find_all(*, application: int, conversation_ids: Sequence[str], now_ms: int) -> dict[str, ConversationInfo]:
-    """Return those of some conversations that there are, by id, as the database has them now."""
-    wanted = [one for one in dict.fromkeys(conversation_ids) if _can_be_an_id(one)]
-    found = await in_database(conversations.load_all, application=application, object_ids=wanted) if wanted else []
-    for one in found:
-        remember(one)
-    return {one.object_id: one for one in found if one.expires_ms is None or one.expires_ms > now_ms}
 
 
 def remember(conversation: ConversationInfo) -> None:

@@ -90,13 +90,6 @@ def load(*, application: int, object_id: str) -> ConversationInfo | None:
     return None if row is None else _info(row)
 
 
-def load_all(*, application: int, object_ids: Sequence[str]) -> list[ConversationInfo]:
-    """Return those of some conversations that exist, with their members."""
-    rows = list(Conversation.objects.filter(application_id=application, object_id__in=object_ids))
-    known = rosters.of(rows)
-    return [info(row, known[row.pk]) for row in rows]
-
-
 def ids_of(*, numbers: Collection[int]) -> dict[int, str]:
     """Return the ids of conversations by their numbers; those that are gone are left out."""
     return dict(Conversation.objects.filter(pk__in=numbers).values_list("pk", "object_id"))

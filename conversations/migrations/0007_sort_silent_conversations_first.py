@@ -24,5 +24,5 @@ def replace(order: str) -> Any:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("conversations", "0005_messages_of_deleted")]
+    dependencies = [("conversations", "0006_seat_of_client")]
     operations = [migrations.RunPython(replace("NULLS FIRST"), replace("NULLS LAST"))]
