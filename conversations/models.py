@@ -63,7 +63,7 @@ class Conversation(models.Model):
         ]
         indexes = [
             # None on last_message_ms: every message moves it, and would then have to write all these indexes anew.
-            # On PostgreSQL with what has no message first (migration 0006), as queries sort it.
+            # On PostgreSQL with what has no message first (migration 0007), as queries sort it.
             models.Index(fields=["application", "last_message_hour"], name="conversation_active"),
             models.Index(fields=["application", "updated_ms"], name="conversation_updated"),
             models.Index(
