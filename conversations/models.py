@@ -114,6 +114,8 @@ class MemberInfo(models.Model):
     updated_ms = models.BigIntegerField(editable=False)
 
     class Meta:
+        verbose_name = "role"
+        verbose_name_plural = "roles"
         constraints = [
             models.UniqueConstraint(fields=["conversation", "client_id"], name="member_info_once"),
             models.UniqueConstraint(fields=["application", "info_id"], name="member_info_id"),
@@ -134,6 +136,8 @@ class Silence(models.Model):
     created_ms = models.BigIntegerField(editable=False)
 
     class Meta:
+        verbose_name = "silenced client"
+        verbose_name_plural = "silenced clients"
         constraints = [models.UniqueConstraint(fields=["conversation", "client_id"], name="silence_once")]
         indexes = [
             models.Index(fields=["conversation", "id"], name="silence_page"),
@@ -158,6 +162,8 @@ class Block(models.Model):
     created_ms = models.BigIntegerField(editable=False)
 
     class Meta:
+        verbose_name = "blocked client"
+        verbose_name_plural = "blocked clients"
         constraints = [models.UniqueConstraint(fields=["conversation", "client_id", "is_by_client"], name="block_once")]
         indexes = [
             models.Index(fields=["conversation", "is_by_client", "id"], name="block_page"),
@@ -323,7 +329,7 @@ class ConversationSettings(ApplicationSettings):
         default=180,
         validators=[MaxValueValidator(36_500)],
         help_text="A normal conversation without a message or change for so long is deleted with its messages, as "
-        "LeanCloud did; sends to it then get 4401. 0: never. `manage.py apply_retention --dry-run` tells beforehand.",
+        "LeanCloud did; sends to it then get 4401. 0: never. manage.py apply_retention --dry-run tells beforehand.",
     )
 
     class Meta:

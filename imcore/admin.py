@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminIntegerFieldWidget
+from django.db import models
 from django.http import HttpRequest
 
 from imcore.models import Application, ApplicationSettings
@@ -26,6 +28,10 @@ def _section(settings_model: type[ApplicationSettings]) -> type[_StackedInline]:
         can_delete = False
         min_num = max_num = 1
         verbose_name = verbose_name_plural = settings_model._meta.verbose_name
+        # Django's own box shows five digits of the seven that some have.
+        formfield_overrides = {
+            models.PositiveIntegerField: {"widget": AdminIntegerFieldWidget(attrs={"style": "width: 8em"})}
+        }
 
     return Section
 

@@ -66,6 +66,8 @@ class SysMessage(models.Model):
     deduplication_token = models.CharField(max_length=limits.DEDUPLICATION_TOKEN_MAX_CHARACTERS, null=True, blank=True)
 
     class Meta:
+        verbose_name = "message to a service"
+        verbose_name_plural = "messages to services"
         constraints = [
             models.UniqueConstraint(
                 fields=["conversation_id", "sender", "deduplication_token"],
@@ -144,8 +146,8 @@ class MessagingSettings(ApplicationSettings):
     message_retention_days = models.PositiveIntegerField(
         default=180,
         validators=[MaxValueValidator(36_500)],
-        help_text="Messages older than this are deleted, as LeanCloud did. 0: never. `manage.py apply_retention "
-        "--dry-run` tells beforehand.",
+        help_text="Messages older than this are deleted, as LeanCloud did. 0: never. manage.py apply_retention "
+        "--dry-run tells beforehand.",
     )
 
     class Meta:

@@ -21,6 +21,8 @@ class Migration(migrations.Migration):
                 ("created_ms", models.BigIntegerField(editable=False)),
             ],
             options={
+                "verbose_name": "blocked client",
+                "verbose_name_plural": "blocked clients",
                 "ordering": ["id"],
             },
         ),
@@ -61,6 +63,8 @@ class Migration(migrations.Migration):
                 ("updated_ms", models.BigIntegerField(editable=False)),
             ],
             options={
+                "verbose_name": "role",
+                "verbose_name_plural": "roles",
                 "ordering": ["id"],
             },
         ),
@@ -81,6 +85,8 @@ class Migration(migrations.Migration):
                 ("created_ms", models.BigIntegerField(editable=False)),
             ],
             options={
+                "verbose_name": "silenced client",
+                "verbose_name_plural": "silenced clients",
                 "ordering": ["id"],
             },
         ),
@@ -154,7 +160,7 @@ class Migration(migrations.Migration):
             name="inactive_conversation_days",
             field=models.PositiveIntegerField(
                 default=180,
-                help_text="A normal conversation without a message or change for so long is deleted with its messages, as LeanCloud did; sends to it then get 4401. 0: never. `manage.py apply_retention --dry-run` tells beforehand.",
+                help_text="A normal conversation without a message or change for so long is deleted with its messages, as LeanCloud did; sends to it then get 4401. 0: never. manage.py apply_retention --dry-run tells beforehand.",
                 validators=[django.core.validators.MaxValueValidator(36500)],
             ),
         ),

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name="message_retention_days",
             field=models.PositiveIntegerField(
                 default=180,
-                help_text="Messages older than this are deleted, as LeanCloud did. 0: never. `manage.py apply_retention --dry-run` tells beforehand.",
+                help_text="Messages older than this are deleted, as LeanCloud did. 0: never. manage.py apply_retention --dry-run tells beforehand.",
                 validators=[django.core.validators.MaxValueValidator(36500)],
             ),
         ),
@@ -52,6 +52,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "message to a service",
+                "verbose_name_plural": "messages to services",
                 "ordering": ["-timestamp_ms", "-message_id"],
                 "indexes": [
                     models.Index(fields=["application", "timestamp_ms"], name="sys_message_application"),
