@@ -98,7 +98,6 @@ class ApplicationUnknown(ImError):
 
     code = 4100
     reason = "APP_NOT_AVAILABLE"
-    http_status = 401
 
 
 class SignatureFailed(ImError):
@@ -197,7 +196,6 @@ class ConversationNotFound(ImError):
 
     code = 4303
     reason = "CONVERSATION_NOT_FOUND"
-    http_status = 404
 
 
 class ConversationFull(ImError):
@@ -273,7 +271,6 @@ class OperationUnauthorized(ImError):
 
     code = 4320
     reason = "CONVERSATION_OPERATION_UNAUTHORIZED"
-    http_status = 403
 
 
 class UnknownRole(ImError):
@@ -310,7 +307,6 @@ class InvalidMessagingTarget(ImError):
 
     code = 4401
     reason = "INVALID_MESSAGING_TARGET"
-    http_status = 403
 
 
 class BlockListFull(ImError):

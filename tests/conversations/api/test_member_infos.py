@@ -130,7 +130,7 @@ async def test_records_come_in_pages(
 
 
 async def test_only_members_read_them(signed_in: SignIn, application: Application) -> None:
-    """Checklist 44: 403 for outsiders, at once for who has left; 404 for a conversation that is not there."""
+    """Checklist 44: 403 for outsiders, at once for who has left; 400 for a conversation that is not there."""
     tom, jerry, spike = [await signed_in(one) for one in ("tom", "jerry", "spike")]
     cid = (await start(tom, "jerry")).cid
     assert await found(application, jerry, cid=cid) == []
@@ -142,7 +142,7 @@ async def test_only_members_read_them(signed_in: SignIn, application: Applicatio
         assert refused.status_code == 403
         assert refused.json() == {"code": 4317, "error": "CONVERSATION_MEMBERSHIP_REQUIRED"}
     missing = await ask(application, tom, PATH, cid="nothing")
-    assert (missing.status_code, missing.json()["code"]) == (404, 4303)
+    assert (missing.status_code, missing.json()["code"]) == (400, 4303)
 
 
 async def test_without_roles_it_is_not_for_clients(

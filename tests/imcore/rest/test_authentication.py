@@ -231,7 +231,7 @@ async def test_an_application_that_is_switched_off_answers_nobody(signed_in: Sig
     refused = await ask(application, tom, PATH)
     unknown = await ask(application, tom, PATH, headers={"X-LC-Key": "wrong"})
 
-    assert (refused.status_code, refused.json()) == (401, {"code": 4100, "error": "APP_NOT_AVAILABLE"})
+    assert (refused.status_code, refused.json()) == (400, {"code": 4100, "error": "APP_NOT_AVAILABLE"})
     assert unknown.json() == UNAUTHORIZED
 
 
