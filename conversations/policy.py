@@ -151,9 +151,6 @@ POLICIES: Mapping[Kind, KindPolicy] = MappingProxyType(
     }
 )
 
-# Actions of which somebody else is the object, who must stand lower than the actor.
-TOWARDS_OTHERS = frozenset({Action.REMOVE, Action.CHANGE_ROLE, Action.SILENCE, Action.BLOCK})
-
 # Where anybody may send; looked up for every message.
 _OPEN_TO_SENDERS = frozenset(kind for kind, row in POLICIES.items() if row.least[Action.SEND] is Standing.OUTSIDER)
 

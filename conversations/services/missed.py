@@ -10,6 +10,7 @@ from conversations.models import ConversationSettings
 from conversations.storage import kept_notices
 from conversations.storage.kept_notices import MissedNotice, MissedPage
 from imcore.bridge import in_database
+from imcore.identifiers import DAY_MS
 
 __all__ = ["MissedNotice", "MissedPage"]
 
@@ -17,7 +18,6 @@ PAGE = 50  # realtime-protocol 10.3
 DROPPABLE_MAX = 200
 # As many notices of attributes may be as long as the attributes.
 DROPPABLE_MAX_BYTES = 1024 * 1024
-DAY_MS = 86_400_000
 FORGET_BATCH = 1000
 
 

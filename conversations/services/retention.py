@@ -11,13 +11,13 @@ from conversations.storage import retention
 from conversations.storage.retention import Aged
 from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
+from imcore.identifiers import DAY_MS
 
 __all__ = ["Aged", "delete", "delete_expired", "emptied", "page", "with_messages"]
 
 PAGE = 500
 # A conversation goes with its members, so this many are some ten thousand rows.
 DELETE_BATCH = 50
-DAY_MS = 86_400_000
 
 
 async def page(*, application: ApplicationSnapshot, after: str, now_ms: int) -> list[Aged]:

@@ -23,11 +23,11 @@ from imcore.bridge import in_database
 from imcore.delivery.node import node
 from imcore.delivery.presence import Occupancy, room
 from imcore.errors import ConversationNotAllowed, ImError
+from imcore.identifiers import DAY_MS
 
 logger = logging.getLogger(__name__)
 
 FORGET_BATCH = 1000
-DAY_MS = 86_400_000
 # Seats of servers that died without a word.
 ABANDONED_MS = 30 * DAY_MS
 DEPARTURES = 200  # noted in one statement, which names each of them

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from django.db.models import F
 
 from conversations.models import Conversation
-from conversations.policy import Kind, Roster
+from conversations.policy import Roster
 from conversations.storage import rosters
 from conversations.storage.conversations import ConversationInfo, info
 from imcore.errors import ConversationNotFound, ImError
@@ -67,8 +67,3 @@ def changed(row: Conversation, roster: Roster, at_ms: int, **columns: Any) -> Co
 def unchanged(row: Conversation, roster: Roster) -> ConversationInfo:
     """Return the conversation as it was found."""
     return info(row, roster)
-
-
-def kind_of(row: Conversation) -> Kind:
-    """Return the kind of a conversation."""
-    return Kind(row.kind)

@@ -76,11 +76,6 @@ def room(conversation: int) -> str:
     return f"{_ROOM}{conversation}"
 
 
-def conversation_of(name: str) -> int:
-    """Return the conversation of a room's name."""
-    return int(name.removeprefix(_ROOM))
-
-
 class Occupancy(NamedTuple):
     """How many clients are in a room, and who some of them are: all, if they are OCCUPANTS_LISTED or fewer.
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from conversations.services import retention as conversations
 from imcore.appsettings import ApplicationSnapshot, stored_applications
 from imcore.bridge import in_database
+from imcore.identifiers import DAY_MS
 from messaging.models import MessagingSettings
 from messaging.storage import retention
 
 BATCH = 1000
-DAY_MS = 86_400_000
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import pytest
 from imcore import identifiers, metrics, redis
 from imcore.delivery.encoding import Delivery, Frame, Priority
 from imcore.delivery.node import Node
-from imcore.delivery.presence import OCCUPANTS_LISTED, Occupancy, Presence, conversation_of, room
+from imcore.delivery.presence import OCCUPANTS_LISTED, Occupancy, Presence, room
 from imcore.errors import SendTimeout
 from imcore.identifiers import RisingClock
 from imcore.protocol.message_pb2 import GenericCommand
@@ -67,9 +67,9 @@ def assert_empty(presence: Presence) -> None:
 
 
 async def test_a_room_has_a_name_no_client_can_have() -> None:
-    """And the conversation is found by it."""
-    assert conversation_of(room(42)) == 42
+    """Not even two rooms have the same."""
     assert "\0" in room(42)
+    assert room(42) != room(43)
 
 
 async def test_a_client_with_two_sessions_in_a_room_is_one_occupant(new_presence: NewPresence) -> None:
