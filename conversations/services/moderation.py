@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from conversations.events import (
     ClientsBlocked,
@@ -10,6 +11,7 @@ from conversations.events import (
     MembersSilenced,
     MembersUnsilenced,
     RoleChanged,
+    RosterChanged,
 )
 from conversations.models import ConversationSettings
 from conversations.policy import Action, Kind, Role, Roster, Standing, may_change, standing
@@ -69,6 +71,45 @@ _SILENCED = ListBound(_silenced_for_good, limits.SILENCED_MAX, SilenceListFull, 
 _BLOCKED = ListBound(lambda roster: roster.blocked, limits.BLOCKED_MAX, BlockListFull, only_members=False)
 
 
+class Write(Protocol):
+    """A storage function that puts those the judge allows on a list, or takes them off."""
+
+    def __call__(self, *, conversation: int, judge: Judge, by: str, now_ms: int) -> Change: ...
+
+
+class ListChange(NamedTuple):
+    """One way to change a list: who may, how it is written and told, and the bound of a list that grows by it."""
+
+    action: Action
+    write: Write
+    event: Callable[[Change, dict[str, Any]], RosterChanged]
+    bound: ListBound | None = None
+
+
+_SILENCE = ListChange(
+    Action.SILENCE,
+    partial(moderation.silence, until_ms=None),
+    lambda change, facts: MembersSilenced(silenced=change.changed, **facts),
+    _SILENCED,
+)
+_UNSILENCE = ListChange(
+    Action.SILENCE,
+    moderation.unsilence,
+    lambda change, facts: MembersUnsilenced(unsilenced=change.changed, **facts),
+)
+_BLOCK = ListChange(
+    Action.BLOCK,
+    moderation.block,
+    lambda change, facts: ClientsBlocked(blocked=change.changed, removed=change.removed, **facts),
+    _BLOCKED,
+)
+_UNBLOCK = ListChange(
+    Action.BLOCK,
+    moderation.unblock,
+    lambda change, facts: ClientsUnblocked(unblocked=change.changed, **facts),
+)
+
+
 async def silence(request: Request, *, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
     """Silence members for good: they read on and cannot send. Repeating it is harmless.
 
@@ -76,33 +117,12 @@ async def silence(request: Request, *, client_ids: Sequence[str], all_or_nothing
     room with 4561. Raises ConversationNotFound, ConversationNotAllowed, RolesDisabled, MembershipRequired,
     OperationUnauthorized if nobody is left, ConversationRequestInvalid.
     """
-    conversation, wanted = await _asked(request, client_ids)
-    judge = await _judge(request, conversation, wanted, Action.SILENCE, all_or_nothing, _SILENCED)
-    change = await in_database(
-        moderation.silence,
-        conversation=conversation.pk,
-        judge=judge,
-        by=request.client_id,
-        until_ms=None,
-        now_ms=request.now_ms,
-    )
-    if _is_new(change):
-        event = MembersSilenced(silenced=change.changed, **facts(change.conversation, request.client_id))
-        router.publish(request.application, event)
-    return change.verdict
+    return await _change(request, _SILENCE, client_ids, all_or_nothing)
 
 
 async def unsilence(request: Request, *, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
     """Let silenced members send again. Repeating it is harmless. Raises as `silence` does."""
-    conversation, wanted = await _asked(request, client_ids)
-    judge = await _judge(request, conversation, wanted, Action.SILENCE, all_or_nothing)
-    change = await in_database(
-        moderation.unsilence, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
-    )
-    if _is_new(change):
-        event = MembersUnsilenced(unsilenced=change.changed, **facts(change.conversation, request.client_id))
-        router.publish(request.application, event)
-    return change.verdict
+    return await _change(request, _UNSILENCE, client_ids, all_or_nothing)
 
 
 async def list_silenced(request: Request, *, after: int, limit: int) -> Page:
@@ -123,28 +143,12 @@ async def block(request: Request, *, client_ids: Sequence[str], all_or_nothing: 
 
     Fails and raises as `silence` does, but anybody can be blocked; the list's errors are 4543 and BlockListDisabled.
     """
-    conversation, wanted = await _asked(request, client_ids)
-    judge = await _judge(request, conversation, wanted, Action.BLOCK, all_or_nothing, _BLOCKED)
-    change, removed = await in_database(
-        moderation.block, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
-    )
-    if _is_new(change):
-        event = ClientsBlocked(blocked=change.changed, removed=removed, **facts(change.conversation, request.client_id))
-        router.publish(request.application, event)
-    return change.verdict
+    return await _change(request, _BLOCK, client_ids, all_or_nothing)
 
 
 async def unblock(request: Request, *, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
     """Take clients off the block list. They do not become members again. Raises as `block` does."""
-    conversation, wanted = await _asked(request, client_ids)
-    judge = await _judge(request, conversation, wanted, Action.BLOCK, all_or_nothing)
-    change = await in_database(
-        moderation.unblock, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
-    )
-    if _is_new(change):
-        event = ClientsUnblocked(unblocked=change.changed, **facts(change.conversation, request.client_id))
-        router.publish(request.application, event)
-    return change.verdict
+    return await _change(request, _UNBLOCK, client_ids, all_or_nothing)
 
 
 async def list_blocked(request: Request, *, after: int, limit: int) -> Page:
@@ -251,22 +255,29 @@ async def _readable(request: Request, action: Action) -> ConversationInfo:
     return conversation
 
 
+async def _change(request: Request, change: ListChange, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
+    conversation, wanted = await _asked(request, client_ids)
+    judge = await _judge(request, conversation, wanted, change, all_or_nothing)
+    done = await in_database(
+        change.write, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
+    )
+    directory.remember(done.conversation)
+    if done.changed:
+        router.publish(request.application, change.event(done, facts(done.conversation, request.client_id)))
+    return done.verdict
+
+
 async def _judge(
-    request: Request,
-    conversation: ConversationInfo,
-    wanted: tuple[str, ...],
-    action: Action,
-    all_or_nothing: bool,
-    bound: ListBound | None = None,
+    request: Request, conversation: ConversationInfo, wanted: tuple[str, ...], change: ListChange, all_or_nothing: bool
 ) -> Judge:
     """Return the rule for actions on others: who stands lower, and for whom the list has room."""
     is_here = await permissions.is_present(conversation, request.client_id, request.session)
     features = features_of(request.settings)
-    kind = conversation.kind
+    kind, bound = conversation.kind, change.bound
 
     def judge(roster: Roster) -> Verdict:
         actor = standing(kind, roster, request.client_id, is_present=is_here)
-        permissions.check(action, kind, actor, features)
+        permissions.check(change.action, kind, actor, features)
         reasons: dict[str, type[ImError]] = {}
         listed = () if bound is None else bound.listed(roster)
         room = 0 if bound is None else bound.max_of(kind) - len(listed)
@@ -285,11 +296,6 @@ async def _judge(
         return permissions.verdict(wanted, reasons, all_or_nothing=all_or_nothing, is_partial=False)
 
     return judge
-
-
-def _is_new(change: Change) -> bool:
-    directory.remember(change.conversation)
-    return bool(change.changed)
 
 
 def _check_block_lists(request: Request) -> None:

@@ -34,11 +34,15 @@ Judge = Callable[[Roster], Verdict]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a change did: the clients for whom something is different now, the verdict, the conversation after it."""
+    """What a change did: the clients for whom something is different now, the verdict, the conversation after it.
+
+    `removed`: which of the changed were members and are not any more, where that is not all of them.
+    """
 
     changed: tuple[str, ...]
     verdict: Verdict
     conversation: ConversationInfo
+    removed: tuple[str, ...] = ()
 
 
 def lock(pk: int) -> tuple[Conversation, Roster]:

@@ -67,21 +67,14 @@ def unsilence(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Chang
     return Change(lifted, verdict, changed(row, roster._replace(silenced=left), at_ms, has_silenced=bool(left)))
 
 
-class BlockChange(NamedTuple):
-    """What blocking did: the change, and which of the blocked had been members."""
-
-    change: Change
-    removed: tuple[str, ...]
-
-
 @transaction.atomic
-def block(*, conversation: int, judge: Judge, by: str, now_ms: int) -> BlockChange:
+def block(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
     """Block those the judge allows who are not blocked yet, and take them out of the conversation."""
     row, roster = lock(conversation)
     verdict = judge(roster)
     new = tuple(one for one in verdict.allowed if one not in roster.blocked)
     if not new:
-        return BlockChange(Change((), verdict, unchanged(row, roster)), ())
+        return Change((), verdict, unchanged(row, roster))
     at_ms = next_update_ms(row, now_ms)
     Block.objects.bulk_create(
         Block(conversation=row, application_id=row.application_id, client_id=client_id, created_ms=at_ms)
@@ -96,7 +89,7 @@ def block(*, conversation: int, judge: Judge, by: str, now_ms: int) -> BlockChan
     Conversation.objects.filter(pk=row.pk).update(has_blocked=True)
     roster = roster._replace(blocked=roster.blocked.union(new))
     after = without(row, roster, removed, at_ms) if removed else changed(row, roster, at_ms)
-    return BlockChange(Change(new, verdict, after), removed)
+    return Change(new, verdict, after, removed)
 
 
 @transaction.atomic

@@ -327,7 +327,8 @@ async def test_those_for_whom_the_list_has_no_room_fail_one_by_one(
     signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """4543: the list is filled to its last place; who is on it already needs none; who goes leaves a place."""
-    monkeypatch.setattr(moderation, "_BLOCKED", moderation._BLOCKED._replace(max_of_normal=3))
+    three = moderation._BLOCKED._replace(max_of_normal=3)
+    monkeypatch.setattr(moderation, "_BLOCK", moderation._BLOCK._replace(bound=three))
     cid, [tom, jerry] = await group(signed_in, "tom", "jerry")
 
     reply = await block(tom, cid, "a", "b", "c", "jerry")

@@ -413,4 +413,5 @@ async def test_in_a_chat_room_only_the_silenced_is_told(signed_in: SignIn) -> No
 
 def moderation_limit(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Let the list have so many places."""
-    monkeypatch.setattr(moderation, "_SILENCED", moderation._SILENCED._replace(max_of_normal=number))
+    bound = moderation._SILENCED._replace(max_of_normal=number)
+    monkeypatch.setattr(moderation, "_SILENCE", moderation._SILENCE._replace(bound=bound))
