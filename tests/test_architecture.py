@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from conversations import events as conversation_events
+from conversations.services.attributes import RESERVED_KEYS
 from imcore import errors
 from imcore.appsettings import named_fields
 from imcore.delivery.encoding import encoded_events
@@ -215,6 +216,12 @@ def environment_names() -> Iterator[str]:
 def test_every_setting_is_documented(name: str) -> None:
     """Of the operator and of the application, in docs/settings.md."""
     assert f"`{name}`" in documents()["docs/settings.md"]
+
+
+@pytest.mark.parametrize("key", sorted(RESERVED_KEYS))
+def test_every_key_that_attributes_cannot_have_is_documented(key: str) -> None:
+    """A developer whose attribute is passed over must be able to find out why."""
+    assert f"`{key}`" in documents()["docs/protocol.md"].partition("## Attributes")[2].partition("\n## ")[0]
 
 
 @pytest.mark.parametrize("command", [path.stem for path in ROOT.glob("*/management/commands/[a-z]*.py")])
