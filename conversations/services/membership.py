@@ -70,9 +70,10 @@ async def add(
         action = Action.JOIN if set(wanted) == {client_id} else Action.INVITE
         permissions.check(action, kind, standing(kind, roster, client_id), features)
         reasons: dict[str, type[ImError]] = {}
-        places_left = settings.members_max - len(roster.members)
+        present = set(roster.members)
+        places_left = settings.members_max - len(present)
         for one in wanted:
-            if one in roster.members:
+            if one in present:
                 continue
             if one in roster.blocked or (one in roster.refusing and one != client_id):
                 reasons[one] = BlockedByConversation

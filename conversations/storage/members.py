@@ -18,7 +18,8 @@ def add(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
     """Add those the judge allows who are not members yet. Raises ConversationNotFound and what the judge raises."""
     row, roster = lock(conversation)
     verdict = judge(roster)
-    added = tuple(client_id for client_id in verdict.allowed if client_id not in set(roster.members))
+    members = set(roster.members)
+    added = tuple(client_id for client_id in verdict.allowed if client_id not in members)
     if not added:
         return Change((), verdict, unchanged(row, roster))
     at_ms = next_update_ms(row, now_ms)

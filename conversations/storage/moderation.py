@@ -63,7 +63,8 @@ def unsilence(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Chang
     at_ms = next_update_ms(row, now_ms)
     Silence.objects.filter(conversation=row, client_id__in=lifted).delete()
     keep(row, at_ms, concerning(lifted, "unshutuped", by, at_ms))
-    left = {one: until_ms for one, until_ms in roster.silenced.items() if one not in set(lifted)}
+    gone = set(lifted)
+    left = {one: until_ms for one, until_ms in roster.silenced.items() if one not in gone}
     return Change(lifted, verdict, changed(row, roster._replace(silenced=left), at_ms, has_silenced=bool(left)))
 
 
