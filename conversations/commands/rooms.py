@@ -4,7 +4,7 @@ from conversations.models import ConversationSettings
 from conversations.services import rooms
 from imcore.appsettings import ApplicationSnapshot
 from imcore.gateway.connection import Session
-from imcore.gateway.registry import session_ended
+from imcore.gateway.registry import before_stop, session_ended
 from imcore.identifiers import now_ms
 
 
@@ -12,3 +12,9 @@ from imcore.identifiers import now_ms
 def depart(application: ApplicationSnapshot, session: Session) -> None:
     """Keep the place for a while (realtime-protocol 4.13); `session/close` has given it up before."""
     rooms.depart(settings=application.of(ConversationSettings), session=session, now_ms=now_ms())
+
+
+@before_stop
+async def settle() -> None:
+    """Let a process that ends write down who may come back, and until when."""
+    await rooms.settle()

@@ -152,13 +152,16 @@ async def unblock(request: Request, *, client_ids: Sequence[str], all_or_nothing
 
 
 async def list_blocked(request: Request, *, after: int, limit: int) -> Page:
-    """Return a page of those who are blocked. For members; raises MembershipRequired, BlockListDisabled."""
+    """Return a page of those who are blocked. For Owner and Managers.
+
+    Raises MembershipRequired, OperationUnauthorized, BlockListDisabled.
+    """
     conversation = await _readable(request, Action.LIST_BLOCKED)
     return await in_database(moderation.list_blocked, conversation=conversation.pk, after=after, limit=limit)
 
 
 async def blocked_among(request: Request, *, client_ids: Sequence[str]) -> list[str]:
-    """Return those of the clients that are blocked here. For members; raises as `list_blocked`."""
+    """Return those of the clients that are blocked here. For Owner and Managers; raises as `list_blocked`."""
     roster = (await _readable(request, Action.LIST_BLOCKED)).roster
     return [one for one in dict.fromkeys(client_ids) if one in roster.blocked]
 

@@ -9,7 +9,7 @@ from django.db.models import F, TextField
 from django.db.models.functions import Cast
 
 from conversations.models import Conversation
-from conversations.policy import POLICIES, Kind, Roster
+from conversations.policy import Roster
 from conversations.storage.changes import lock, next_update_ms
 from conversations.storage.conversations import ConversationInfo, info
 from conversations.storage.json_text import read_json
@@ -51,9 +51,8 @@ def update(
         attributes=attributes, attributes_version=F("attributes_version") + 1, updated_ms=at_ms
     )
     row.updated_ms = at_ms
-    if POLICIES[Kind(row.kind)].keeps_members:
-        fields = {"initBy": by, "udate": iso_date(at_ms), "attr": requested, "attrModified": modified}
-        keep(row, at_ms, [Kept(EVERYBODY, "updated", fields)])
+    fields = {"initBy": by, "udate": iso_date(at_ms), "attr": requested, "attrModified": modified}
+    keep(row, at_ms, [Kept(EVERYBODY, "updated", fields)])
     return AttributesChange(version, modified, info(row, roster))
 
 

@@ -8,7 +8,7 @@ from django.db.models import F, QuerySet, TextField
 from django.db.models.functions import Cast, Length
 
 from conversations.models import Conversation, ConversationSettings, KeptNotice
-from conversations.policy import Kind
+from conversations.policy import POLICIES, Kind
 from conversations.storage.json_text import read_json
 from imcore.identifiers import iso_date
 from imcore.models import Application
@@ -25,7 +25,11 @@ class Kept(NamedTuple):
 
 
 def keep(conversation: Conversation, at_ms: int, notices: Iterable[Kept]) -> None:
-    """Keep notices of one change. Call it inside the transaction that makes the change."""
+    """Keep notices of one change. Call it inside the transaction that makes the change.
+
+    Where there are no member rows, there is nobody who could ask later for what was told to everybody.
+    """
+    has_members = POLICIES[Kind(conversation.kind)].keeps_members
     KeptNotice.objects.bulk_create(
         KeptNotice(
             application_id=conversation.application_id,
@@ -36,6 +40,7 @@ def keep(conversation: Conversation, at_ms: int, notices: Iterable[Kept]) -> Non
             fields=notice.fields,
         )
         for notice in notices
+        if has_members or notice.client_id != EVERYBODY
     )
 
 

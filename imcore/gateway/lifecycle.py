@@ -10,11 +10,12 @@ from django.conf import settings
 from imcore import redis
 from imcore.appsettings import applications
 from imcore.delivery.node import node
-from imcore.gateway import overdue
+from imcore.gateway import overdue, registry
 from imcore.gateway.connection import connections
 
 logger = logging.getLogger(__name__)
 
+LAST_WORDS_SECONDS = 5.0  # for what ended sessions leave to be written
 CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
 
 _background = SimpleNamespace(is_running=False, is_draining=False, watch=None)
@@ -36,6 +37,10 @@ async def stop() -> None:
         return
     _background.is_running = False
     _background.watch.cancel()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST_WORDS_SECONDS):
+            for settle in registry.before_stop_callbacks():
+                await settle()
     await node.stop()
     await applications.stop()
     await redis.close()

@@ -21,6 +21,8 @@ Handler = Callable[["Context", GenericCommand], Awaitable[GenericCommand | None]
 Failure = Callable[[GenericCommand, ImError], GenericCommand]
 HandlerT = TypeVar("HandlerT", bound=Handler)
 SessionEnded = Callable[["ApplicationSnapshot", "Session"], None]
+BeforeStop = Callable[[], Awaitable[None]]
+BeforeStopT = TypeVar("BeforeStopT", bound=BeforeStop)
 SessionEndedT = TypeVar("SessionEndedT", bound=SessionEnded)
 
 
@@ -58,6 +60,7 @@ class Registration:
 
 _commands: dict[tuple[int, int | None], Registration] = {}
 _session_ended: list[SessionEnded] = []
+_before_stop: list[BeforeStop] = []
 
 
 def command(
@@ -89,6 +92,17 @@ def session_ended(callback: SessionEndedT) -> SessionEndedT:
 def session_ended_callbacks() -> list[SessionEnded]:
     """Return what is to be done when a session ends."""
     return _session_ended
+
+
+def before_stop(callback: BeforeStopT) -> BeforeStopT:
+    """Register what is to be waited for, up to a few seconds, when connections are gone and the process is to end."""
+    _before_stop.append(callback)
+    return callback
+
+
+def before_stop_callbacks() -> list[BeforeStop]:
+    """Return what is to be waited for before the process ends."""
+    return _before_stop
 
 
 def find(cmd: int, op: int | None) -> Registration | None:
