@@ -25,12 +25,17 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Units of work that wait for each other: PostgreSQL ends one of them (after deadlock_timeout, a second), and that one
+# has done nothing.
+DEADLOCK = "40P01"
+TRIES = 3
+
 _threads = ThreadPoolExecutor(max_workers=settings.DATABASE_THREADS, thread_name_prefix="database")
 
 
 def _unit_of_work(work: Callable[[], T]) -> T:
     try:
-        return work()
+        return _despite_deadlocks(work)
     except (OperationalError, InterfaceError) as error:
         logger.warning("The database failed: %s", error)
         raise StorageUnavailable from error
@@ -40,10 +45,23 @@ def _unit_of_work(work: Callable[[], T]) -> T:
         close_old_connections()
 
 
+def _despite_deadlocks(work: Callable[[], T]) -> T:
+    """Run a unit of work again that was ended for others to go on, TRIES times in all."""
+    for _ in range(TRIES - 1):
+        try:
+            return work()
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) != DEADLOCK:
+                raise
+            logger.info("A unit of work was in a deadlock and is done again")
+    return work()
+
+
 async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run one storage function in a database thread and return what it returns.
 
-    Raises StorageUnavailable when the database is away or too busy; whether a write went through is then unknown.
+    It must bear to be run again: one that PostgreSQL ends because of a deadlock is. Raises StorageUnavailable when the
+    database is away or too busy; whether a write went through is then unknown.
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_threads, _unit_of_work, partial(work, *args, **kwargs))

@@ -41,7 +41,8 @@ def store(drafts: Sequence[UpstreamDraft]) -> list[tuple[str, int]]:
                 is_binary=draft.is_binary,
                 deduplication_token=draft.deduplication_token,
             )
-            for draft in drafts
+            # In one order, so that no two batches with the same resends wait for each other.
+            for draft in sorted(drafts, key=_resend_order)
         ),
         ignore_conflicts=True,
     )
@@ -55,6 +56,10 @@ def store(drafts: Sequence[UpstreamDraft]) -> list[tuple[str, int]]:
         else firsts[draft.conversation, draft.sender, draft.deduplication_token]
         for draft in drafts
     ]
+
+
+def _resend_order(draft: UpstreamDraft) -> tuple[int, str, str]:
+    return draft.conversation, draft.sender, draft.deduplication_token or ""
 
 
 def _firsts(repeats: Sequence[UpstreamDraft]) -> dict[tuple[int, str, str | None], tuple[str, int]]:

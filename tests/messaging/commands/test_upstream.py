@@ -1,12 +1,14 @@
 """Messages to system conversations: for the service, and nobody else (realtime-protocol 4.9.1, 4.14)."""
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
 from conversations.models import Conversation
 from imcore.bridge import in_database
 from imcore.delivery.encoding import Priority
+from imcore.identifiers import message_id
 from imcore.models import Application
 from imcore.protocol.message_pb2 import DirectCommand
 from messaging.events import Body, Mentions
@@ -16,7 +18,9 @@ from messaging.storage import upstream
 from tests.conftest import SignIn
 from tests.conversations.commands.test_systems import service_of
 from tests.conversations.talking import add, heard, look_up, query
+from tests.messaging.storage.drafts import new_conversation
 from tests.messaging.support import attempt, say, send_together
+from tests.together import at_once
 
 
 @pytest.fixture
@@ -109,6 +113,28 @@ async def test_resends_within_one_batch_are_kept_once(application: Application, 
 
     assert once == twice
     assert [message_id.rpartition("-")[2] for message_id, _ in once] == ["a", "a", "c", "d", "e"]
+
+
+def test_the_same_resends_through_two_nodes_do_not_wait_for_each_other(application: Application) -> None:
+    """Of one client in any order: it would make all senders of both batches wait, and one of them fail."""
+    service = new_conversation(application, "tom")
+
+    def resend(tokens: Iterable[str]) -> None:
+        upstream.store(
+            [
+                upstream.UpstreamDraft(
+                    message_id(1000), application.pk, service.pk, 1000, "tom", None, "hi", None, False, token
+                )
+                for token in tokens
+            ]
+        )
+
+    def names(number: int) -> list[str]:
+        return [f"{number}/{place:02}" for place in range(50)]
+
+    at_once(lambda number: resend(names(number)), lambda number: resend(reversed(names(number))), rounds=30)
+
+    assert SysMessage.objects.filter(application=application).count() == 30 * 50
 
 
 async def test_a_passing_message_is_acknowledged_and_nothing_else(
