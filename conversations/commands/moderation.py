@@ -19,6 +19,7 @@ from imcore.protocol.message_pb2 import (
     GenericCommand,
     OpType,
 )
+from imcore.signatures import BLOCKING, UNBLOCKING
 
 
 @command(CommandType.conv, OpType.member_info_update)
@@ -76,7 +77,7 @@ async def block(context: Context, request: GenericCommand) -> GenericCommand:
     if asked.toCids:
         verdict = await moderation.refuse_invitations(_request(context, ""), conversation_ids=asked.toCids)
         return _refusals(OpType.blocked, context, verdict)
-    signing.check_block_list(context, asked, signing.BLOCKING)
+    signing.check_block_list(context, asked, BLOCKING)
     verdict = await moderation.block(
         _request(context, asked.srcCid), client_ids=asked.toPids, all_or_nothing=_all_or_nothing(context)
     )
@@ -90,7 +91,7 @@ async def unblock(context: Context, request: GenericCommand) -> GenericCommand:
     if asked.toCids:
         verdict = await moderation.accept_invitations(_request(context, ""), conversation_ids=asked.toCids)
         return _refusals(OpType.unblocked, context, verdict)
-    signing.check_block_list(context, asked, signing.UNBLOCKING)
+    signing.check_block_list(context, asked, UNBLOCKING)
     verdict = await moderation.unblock(
         _request(context, asked.srcCid), client_ids=asked.toPids, all_or_nothing=_all_or_nothing(context)
     )

@@ -7,14 +7,7 @@ from imcore.errors import BlockListSignatureFailed, ConversationSignatureFailed,
 from imcore.gateway.connection import Context
 from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import BlacklistCommand, ConvCommand
-from imcore.signatures import Claim, Signature, is_valid, on_members
-
-# JavaScript up to 5.0.0-rc.4 asks for `add` and `remove`; the oldest guide has a `join` for joining oneself.
-_ADDING = ("invite", "add")
-_REMOVING = ("kick", "remove")
-_JOINING = "join"
-BLOCKING = "conversation-block-clients"
-UNBLOCKING = "conversation-unblock-clients"
+from imcore.signatures import ADDING, JOINING, REMOVING, Claim, Signature, is_valid, on_members
 
 
 def check_start(context: Context, conv: ConvCommand) -> None:
@@ -36,7 +29,7 @@ def check_add(context: Context, conv: ConvCommand) -> None:
     """Refuse to add anybody unsigned where signatures are on, oneself included. Raises ConversationSignatureFailed."""
     if not context.application.of(ConversationSettings).sign_conversations:
         return
-    actions = (*_ADDING, _JOINING) if _is_about_oneself(context, conv) else _ADDING
+    actions = (*ADDING, JOINING) if _is_about_oneself(context, conv) else ADDING
     _check(context, conv, _changes(context, conv, actions), ConversationSignatureFailed)
 
 
@@ -47,7 +40,7 @@ def check_remove(context: Context, conv: ConvCommand) -> None:
     """
     if not context.application.of(ConversationSettings).sign_conversations or _is_about_oneself(context, conv):
         return
-    _check(context, conv, _changes(context, conv, _REMOVING), ConversationSignatureFailed)
+    _check(context, conv, _changes(context, conv, REMOVING), ConversationSignatureFailed)
 
 
 def check_block_list(context: Context, asked: BlacklistCommand, action: str) -> None:

@@ -121,3 +121,13 @@ def test_a_signature_is_for_its_members_alone(signed_for: frozenset[str], asked_
 def test_a_login_is_for_its_client_alone(signed_for: str, asked_for: str) -> None:
     """Another client's signature is none."""
     assert holds(signed(login(APP, signed_for)), login(APP, asked_for)) is (signed_for == asked_for)
+
+
+@pytest.mark.parametrize("action", ["invite", "kick", "conversation-block-clients"])
+def test_what_was_signed_to_do_something_to_a_member_starts_no_conversation(action: str) -> None:
+    """The texts can be the same, with the conversation for a member and the action for the end of the nonce."""
+    blocking = signed(on_members(APP, "tom", ["jerry"], conversation_id=CID, action=action))
+    disguised = Signature(blocking.digest, blocking.timestamp, f"{blocking.nonce}:{action}")
+
+    assert holds(blocking, on_members(APP, "tom", ["jerry"], conversation_id=CID, action=action))
+    assert not holds(disguised, on_members(APP, "tom", ["jerry", CID]))
