@@ -1,4 +1,7 @@
-"""Finding conversations by condition: `conv/query` as one statement, whatever the page, plus one for the members."""
+"""Finding conversations by condition: `conv/query` as one statement, whatever the page, plus one for the members.
+
+A lookup of more ids than a page has asks for the attributes only when it knows that they are not too many.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import TextField
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Length
 
 from conversations.models import Conversation, Member
 from conversations.policy import Kind
 from conversations.storage.json_text import read_json
 from conversations.storage.where import Where, compile_where, distance_order, time_limit
+from imcore import limits
 from imcore.errors import ConversationQueryFailed
 
 _COLUMNS = {
@@ -27,8 +31,13 @@ _COLUMNS = {
 # What has no value is least, on both engines.
 _NULLABLE = {"lm"}
 
+# A lookup may name ten times as many conversations as a page has, each with attributes of ATTRIBUTES_MAX_BYTES. It is
+# all in memory at once, several times over.
+RESULT_MAX_BYTES = 16 * 1024 * 1024
+_SIZE = {"sqlite": "length(c.attributes)", "postgresql": "octet_length(c.attributes::text)"}
+
 _SELECT = """
-SELECT c.id, c.object_id, c.kind, c.creator, c.attributes, c.is_unique, c.unique_id, c.last_seq, c.last_message_ms,
+SELECT c.id, c.object_id, c.kind, c.creator, {attributes}, c.is_unique, c.unique_id, c.last_seq, c.last_message_ms,
        c.created_ms, c.updated_ms, c.ttl_seconds
 FROM conversations_conversation c
 WHERE c.application_id = %s AND {condition}
@@ -84,8 +93,9 @@ def query(
     """Return a page of conversations. Without a condition, of the caller's normal ones.
 
     Temporary conversations are never found. Raises ConversationQueryFailed for what the database cannot evaluate or
-    not within QUERY_SECONDS.
+    not within QUERY_SECONDS, and for more than RESULT_MAX_BYTES.
     """
+    is_lookup = limit > limits.CONVERSATION_PAGE_MAX
     sql, parameters = statement(
         application=application,
         client_id=client_id,
@@ -94,17 +104,29 @@ def query(
         limit=limit,
         skip=skip,
         vendor=connection.vendor,
+        attributes=_SIZE[connection.vendor] if is_lookup else "c.attributes",
     )
     with time_limit(connection, settings.QUERY_SECONDS), connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows = cursor.fetchall()
-    return _found(rows, with_members)
+    return _found(_with_attributes(rows) if is_lookup else rows, with_members)
 
 
 def statement(
-    *, application: int, client_id: str, where: Where, sort: Sequence[SortKey], limit: int, skip: int, vendor: str
+    *,
+    application: int,
+    client_id: str,
+    where: Where,
+    sort: Sequence[SortKey],
+    limit: int,
+    skip: int,
+    vendor: str,
+    attributes: str = "c.attributes",
 ) -> tuple[str, list[Any]]:
-    """Return the SQL of `query` and its parameters. `vendor` is the connection's: "sqlite" or "postgresql"."""
+    """Return the SQL of `query` and its parameters. `vendor` is the connection's: "sqlite" or "postgresql".
+
+    `attributes`: the SQL that is selected in their place.
+    """
     parameters: list[Any] = [application]
     if where.is_empty:
         condition = _OF_CALLER
@@ -114,21 +136,25 @@ def statement(
         condition = f"c.kind <> 4 AND ({compiled})"
         parameters += values
     order, values = _order(where, sort, vendor)
-    return _SELECT.format(condition=condition, order=order), [*parameters, *values, limit, skip]
+    sql = _SELECT.format(attributes=attributes, condition=condition, order=order)
+    return sql, [*parameters, *values, limit, skip]
 
 
 def temporary(
     *, application: int, object_ids: Sequence[str], now_ms: int, with_members: bool
 ) -> list[FoundConversation]:
-    """Return those of the temporary conversations that live, in the order asked."""
+    """Return those of the temporary conversations that live, in the order asked.
+
+    Raises ConversationQueryFailed for more than RESULT_MAX_BYTES.
+    """
     found = Conversation.objects.filter(
         application_id=application, object_id__in=object_ids, kind=Kind.TEMPORARY, expires_ms__gt=now_ms
     ).values_list(
-        "id", "object_id", "kind", "creator", Cast("attributes", TextField()), "is_unique", "unique_id", "last_seq",
-        "last_message_ms", "created_ms", "updated_ms", "ttl_seconds",
+        "id", "object_id", "kind", "creator", Length(Cast("attributes", TextField())), "is_unique", "unique_id",
+        "last_seq", "last_message_ms", "created_ms", "updated_ms", "ttl_seconds",
     )  # fmt: skip
     place = {object_id: index for index, object_id in enumerate(object_ids)}
-    return _found(sorted(found, key=lambda row: place[row[1]]), with_members)
+    return _found(_with_attributes(sorted(found, key=lambda row: place[row[1]])), with_members)
 
 
 def _order(where: Where, sort: Sequence[SortKey], vendor: str) -> tuple[str, list[Any]]:
@@ -157,6 +183,15 @@ def _attribute(key: str, vendor: str) -> tuple[str, object]:
     if any('"' in step for step in steps):
         raise ConversationQueryFailed(f"Cannot sort by {key!r}.")
     return "json_extract(c.attributes, %s)", "$" + "".join(f'."{step}"' for step in steps)
+
+
+def _with_attributes(rows: Sequence[Any]) -> list[Any]:
+    """Put the attributes in the place of their sizes, unless they are too much. Those that are gone are left out."""
+    if sum(row[4] for row in rows) > RESULT_MAX_BYTES:
+        raise ConversationQueryFailed(f"The attributes have more than {RESULT_MAX_BYTES} bytes; ask for fewer.")
+    found = Conversation.objects.filter(pk__in=[row[0] for row in rows])
+    texts = dict(found.values_list("pk", Cast("attributes", TextField())))
+    return [(*row[:4], texts[row[0]], *row[5:]) for row in rows if row[0] in texts]
 
 
 def _found(rows: Sequence[Any], with_members: bool) -> list[FoundConversation]:

@@ -7,6 +7,7 @@ import time
 import pytest
 from pytest_django import Settings
 
+from conversations.storage import queries
 from imcore.protocol.message_pb2 import OpType
 from tests.conftest import SignIn
 from tests.conversations.talking import Json, attr, count, query, refusal, start
@@ -129,3 +130,23 @@ async def test_an_exploding_pattern_ends_in_time_and_holds_nobody_up(
     assert time.monotonic() - began < 4
     assert longest < 0.8
     assert len(await query(tom)) == 3
+
+
+async def test_a_lookup_of_more_than_fits_is_refused(signed_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attributes may be large, and a lookup names a thousand conversations: they would be in memory all at once."""
+    tom = await signed_in("tom")
+    fields: list[Json] = [{}, {"tempConv": True, "tempConvTTL": 600}]
+    large, temporary = [(await start(tom, attributes={"x": "y" * 600}, **one)).cid for one in fields]
+    small = (await start(tom, "jerry", attributes={"x": "y"})).cid
+    monkeypatch.setattr(queries, "RESULT_MAX_BYTES", 500)
+
+    lookup = attr({"objectId": {"$in": [large, small]}})
+    for refused in (
+        await refusal(tom, OpType.query, where=lookup, limit=999),
+        await refusal(tom, OpType.query, tempConvIds=[temporary]),
+    ):
+        assert (refused.code, refused.reason) == QUERY_FAILED
+        assert refused.detail
+
+    assert [one["x"] for one in await query(tom, {"objectId": {"$in": [small]}}, limit=999)] == ["y"]
+    assert len(await query(tom, {"objectId": {"$in": [large, small]}}, limit=100)) == 2
