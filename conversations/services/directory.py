@@ -68,7 +68,10 @@ def remember(conversation: ConversationInfo) -> None:
     key = (conversation.application, conversation.object_id)
     remembered = _remembered.get(key)
     if remembered is None or remembered[0].members_version <= conversation.members_version:
-        _remembered[key] = (conversation, time.monotonic())
+        # What is heavier than all that is remembered is asked for every time; the cache raises for it.
+        _remembered.pop(key, None)
+        if _remembered.getsizeof((conversation, 0.0)) <= _remembered.maxsize:
+            _remembered[key] = (conversation, time.monotonic())
 
 
 def forget(*, application: int, conversation_id: str) -> None:

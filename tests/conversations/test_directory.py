@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from cachetools import LRUCache
 
 from conversations.policy import Kind
 from conversations.services import directory
@@ -90,3 +91,23 @@ async def test_nothing_is_kept_of_a_question_that_is_answered(application: Appli
     await look(application)
 
     assert (application.pk, "room") not in directory._questions
+
+
+async def test_a_conversation_too_heavy_to_be_remembered_is_found_all_the_same(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an error nor what it was when it was lighter: anybody can make it heavier, by refusing invitations."""
+    conversation = await started(application)
+    small = LRUCache(2, getsizeof=directory._remembered.getsizeof)
+    monkeypatch.setattr(directory, "_remembered", small)
+    assert await look(application) == ("tom",)
+
+    await in_database(
+        members.add, conversation=conversation.pk, judge=lambda roster: Verdict(("mary",)), by="tom", now_ms=T
+    )
+
+    assert await look(application) == ("tom", "mary")
+    assert (await directory.find(application=application.pk, conversation_id="room", now_ms=T)).members == (
+        "tom",
+        "mary",
+    )
