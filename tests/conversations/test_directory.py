@@ -98,7 +98,7 @@ async def test_a_conversation_too_heavy_to_be_remembered_is_found_all_the_same(
 ) -> None:
     """Neither an error nor what it was when it was lighter: anybody can make it heavier, by refusing invitations."""
     conversation = await started(application)
-    small = LRUCache(2, getsizeof=directory._remembered.getsizeof)
+    small: LRUCache[Any, Any] = LRUCache(2, getsizeof=directory._remembered.getsizeof)
     monkeypatch.setattr(directory, "_remembered", small)
     assert await look(application) == ("tom",)
 
