@@ -82,7 +82,11 @@ const detail = ({ members, memberInfo, attributes }) => {
 };
 const byClient = (rows) => {
   const who = (row) => row.slice(0, row.search(/ [A-Z_]+ by /));
-  return [...rows].sort((one, other) => (who(one) < who(other) ? -1 : Number(who(one) > who(other))));
+  const sorted = [...rows].sort((one, other) => (who(one) < who(other) ? -1 : Number(who(one) > who(other))));
+  // The SDK looks a conversation up which it does not have yet. If it has it when the second frame comes, it tells that
+  // one first.
+  const overtaken = /^(.*) (MEMBERS_JOINED by ([^:\n]+):.*)\n\1 (INVITED by \3)$/gm;
+  return sorted.join('\n').replace(overtaken, '$1 $4\n$1 $2').split('\n');
 };
 
 // Who hears what while something is done. Each notice that one of `clients` (by name) hears is a row such as
