@@ -40,8 +40,9 @@ assert.equal((await failure(bens.join())).code, 4548);
 assert.ok([4317, 4320].includes((await failure(bens.unblockMembers([Ben.id]))).code));
 result = await hears(() => chat.add([Ben.id]), []);
 assert.deepEqual(outcome(result), { done: [], refused: { [Ben.id]: 4548 } });
-assert.deepEqual(await carls.queryBlockedMembers(), { results: [Ben.id], next: null });
-ok('the blocked one cannot send, read, join or be invited (4548), and is listed');
+assert.deepEqual(await chat.queryBlockedMembers(), { results: [Ben.id], next: null });
+assert.equal((await failure(carls.queryBlockedMembers())).code, 4320);
+ok('the blocked one cannot send, read, join or be invited (4548), and is listed for those who may block');
 
 await hears(
   () => chat.unblockMembers([Ben.id]),
