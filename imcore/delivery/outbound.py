@@ -12,10 +12,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from imcore import metrics
+from imcore.delivery.encoding import Priority
 
 logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
+
+# How full the queue may be for a frame that may be dropped.
+SHED_ABOVE: dict[int, float] = {Priority.NORMAL: 0.5, Priority.LOW: 0.1}
 
 
 class Outbound:
@@ -74,11 +78,12 @@ class Outbound:
             self._drain(_Started(writing, waits_for)), name="outbound"
         )
 
-    def is_congested(self, share: float) -> bool:
-        """Return whether more than this share of the queue is taken."""
-        return self._writer is not None and (
-            len(self._waiting) > share * self._max_frames or self._waiting_bytes > share * self._max_bytes
-        )
+    def sheds(self, priority: int) -> bool:
+        """Return whether too much waits for a frame of this priority (realtime-protocol 4.13). Asked per receiver."""
+        if self._writer is None:
+            return False
+        share = SHED_ABOVE[priority]
+        return len(self._waiting) > share * self._max_frames or self._waiting_bytes > share * self._max_bytes
 
     def _enqueue(self, event: Event) -> None:
         self._waiting.append(event)

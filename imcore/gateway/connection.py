@@ -14,7 +14,7 @@ from django.conf import settings
 
 from imcore import metrics
 from imcore.appsettings import ApplicationSnapshot, applications
-from imcore.delivery.encoding import IM_SERVICE, Priority
+from imcore.delivery.encoding import IM_SERVICE
 from imcore.delivery.node import node
 from imcore.delivery.outbound import Event, Outbound
 from imcore.errors import ImError, InvalidLogin
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 
 CLIENTS_PER_CONNECTION = 100
 CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
-# How full a connection's queue may be for a frame that may be dropped.
-SHED_ABOVE: dict[int, float] = {Priority.NORMAL: 0.5, Priority.LOW: 0.1}
 
 
 class Session:
@@ -36,7 +34,7 @@ class Session:
 
     __slots__ = (
         "_early", "_event", "_header", "_offer", "client_id", "config_bitmap", "connection", "device", "room",
-        "seated_ms", "tag", "token_generation",
+        "seated_ms", "sheds", "tag", "token_generation",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +58,7 @@ class Session:
         self._header = codec.header(client_id=client_id)
         self._event = connection.event
         self._offer = connection.outbound.offer
+        self.sheds = connection.outbound.sheds
         self._early: list[bytes] | None = []
 
     def deliver(self, body: bytes) -> None:
@@ -68,10 +67,6 @@ class Session:
             self._offer(self._event(self._header + body))
         elif len(self._early) < settings.OUTBOUND_MAX_FRAMES:
             self._early.append(body)
-
-    def sheds(self, priority: int) -> bool:
-        """Return whether the connection is too congested for a frame of this priority (realtime-protocol 4.13)."""
-        return self.connection.outbound.is_congested(SHED_ABOVE[priority])
 
     def announce_opened(self) -> None:
         """Let notices through: `opened` precedes every other frame of a client (realtime-protocol 4)."""
