@@ -11,6 +11,7 @@ from imcore.capabilities import TEMPORARY_CONVERSATIONS
 from imcore.delivery.encoding import Notice, Order, encoder
 from imcore.delivery.presence import room
 from imcore.identifiers import iso_date
+from imcore.limits import NOTIFICATION_DROPPABLE, NOTIFICATION_PERMANENT
 from imcore.protocol.message_pb2 import (
     CommandType,
     ConvCommand,
@@ -19,10 +20,6 @@ from imcore.protocol.message_pb2 import (
     JsonObjectMessage,
     OpType,
 )
-
-# Only JavaScript 5 reads `notificationType`: 1 marks what concerns the client itself (realtime-protocol 3.2, 10.3).
-PERMANENT = 1
-DROPPABLE = 2
 
 
 def _place(event: events.RosterChanged) -> Order:
@@ -86,22 +83,22 @@ def clients_unblocked(event: events.ClientsUnblocked) -> Iterator[Notice]:
 def role_changed(event: events.RoleChanged) -> Iterator[Notice]:
     """All members, the actor included, get `member_info_changed`."""
     body = _body(event, info=ConvMemberInfo(pid=event.client_id, role=event.role))
-    yield _notice(event, event.members, OpType.member_info_changed, DROPPABLE, body)
+    yield _notice(event, event.members, OpType.member_info_changed, NOTIFICATION_DROPPABLE, body)
 
 
 @encoder(events.AttributesUpdated, order=_place_of_attributes)
 def attributes_updated(event: events.AttributesUpdated) -> Iterator[Notice]:
     """All but the acting session get `updated` with both `attr` and `attrModified` (P25)."""
     body = _body(event, attr=_json(event.requested), attrModified=_json(event.modified))
-    yield _notice(event, event.audience, OpType.updated, DROPPABLE, body)
+    yield _notice(event, event.audience, OpType.updated, NOTIFICATION_DROPPABLE, body)
 
 
 def _to_each(event: events.RosterChanged, clients: Iterable[str], op: OpType, *, leaving: str = "") -> Notice:
-    return _notice(event, clients, op, PERMANENT, _body(event), leaving=leaving)
+    return _notice(event, clients, op, NOTIFICATION_PERMANENT, _body(event), leaving=leaving)
 
 
 def _to_members(event: events.RosterChanged, to: Iterable[str], op: OpType, named: Sequence[str]) -> Notice:
-    return _notice(event, to, op, DROPPABLE, _body(event, m=named))
+    return _notice(event, to, op, NOTIFICATION_DROPPABLE, _body(event, m=named))
 
 
 def _body(event: events.ConversationChanged, **fields: Any) -> ConvCommand:

@@ -14,10 +14,9 @@ from conversations.services import missed as service
 from conversations.services.missed import MissedNotice, MissedPage
 from imcore.bridge import in_async
 from imcore.identifiers import now_ms
+from imcore.limits import NOTIFICATION_DROPPABLE, NOTIFICATION_PERMANENT
 from imcore.rest.authentication import BySession, caller_of
 
-PERMANENT = 1  # `notificationType`, which JavaScript 5 goes on from
-DROPPABLE = 2
 _MILLISECONDS = re.compile(r"\s*(-?[0-9]{1,18})(\.[0-9]*)?\s*", re.ASCII)
 
 
@@ -46,7 +45,7 @@ def missed(request: Request) -> Response:
             "permanent": _page(found.permanent, is_flat=False),
             "droppable": {
                 "invalidLocalConvCache": found.droppable is None,
-                "notifications": [_item(notice, DROPPABLE, is_flat=False) for notice in droppable],
+                "notifications": [_item(notice, NOTIFICATION_DROPPABLE, is_flat=False) for notice in droppable],
             },
         }
     )
@@ -59,7 +58,7 @@ def _milliseconds(text: str) -> int | None:
 
 
 def _page(page: MissedPage, *, is_flat: bool) -> dict[str, Any]:
-    items = [_item(notice, PERMANENT, is_flat=is_flat) for notice in page.notices]
+    items = [_item(notice, NOTIFICATION_PERMANENT, is_flat=is_flat) for notice in page.notices]
     return {"hasMore": page.has_more, "notifications": items}
 
 

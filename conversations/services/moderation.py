@@ -205,6 +205,7 @@ async def change_role(request: Request, *, target: str, role_name: str) -> str:
     def check(roster: Roster) -> None:
         actor = standing(conversation.kind, roster, request.client_id)
         permissions.check(Action.CHANGE_ROLE, conversation.kind, actor, features)
+        # After that: who may not ask is not told which roles there are.
         if role_name not in Role.values:
             raise UnknownRole(f"The roles are {', '.join(Role.values)}.")
         if role_name == Role.OWNER:
@@ -215,7 +216,6 @@ async def change_role(request: Request, *, target: str, role_name: str) -> str:
         if not may_change(actor, there, features):
             raise OperationUnauthorized(client_ids=(target,))
 
-    # Before the role is read: who may not ask, is not told which roles there are.
     change = await in_database(
         moderation.change_role,
         conversation=conversation.pk,
@@ -252,9 +252,9 @@ async def _fresh(request: Request) -> ConversationInfo:
 
 async def _readable(request: Request, action: Action) -> ConversationInfo:
     conversation = await _fresh(request)
-    is_here = await permissions.is_present(conversation, request.client_id, request.session)
-    actor = standing(conversation.kind, conversation.roster, request.client_id, is_present=is_here)
-    permissions.check(action, conversation.kind, actor, features_of(request.settings))
+    await permissions.check_of(
+        action, conversation, request.client_id, features_of(request.settings), session=request.session
+    )
     return conversation
 
 

@@ -1,7 +1,7 @@
 """Muting a conversation for oneself: no offline push from it. Everything else goes on (realtime-protocol 4.6.2)."""
 
 from conversations.models import ConversationSettings
-from conversations.policy import Action, Kind, standing
+from conversations.policy import Action, Kind
 from conversations.services import directory, permissions
 from conversations.services.permissions import features_of
 from conversations.storage import members, subscriptions
@@ -25,9 +25,7 @@ async def mute(
     conversation = await directory.find(
         application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
     )
-    is_here = await permissions.is_present(conversation, client_id, None)
-    actor = standing(conversation.kind, conversation.roster, client_id, is_present=is_here)
-    permissions.check(Action.MUTE, conversation.kind, actor, features_of(settings))
+    await permissions.check_of(Action.MUTE, conversation, client_id, features_of(settings))
     if conversation.kind is Kind.SYSTEM:
         is_subscriber = await in_database(
             subscriptions.mute, conversation=conversation.pk, client_id=client_id, is_muted=is_muted

@@ -55,11 +55,23 @@ def check(action: Action, kind: Kind, actor: Standing, features: Features) -> No
         raise error("" if action in POLICIES[kind].least else f"Not in a {kind.label} conversation.")
 
 
+async def check_of(
+    action: Action,
+    conversation: ConversationInfo,
+    client_id: str,
+    features: Features,
+    *,
+    session: LocalSession | None = None,
+) -> None:
+    """Raise what forbids a client an action that needs no lock, as things stand in the conversation given."""
+    is_here = await is_present(conversation, client_id, session)
+    actor = standing(conversation.kind, conversation.roster, client_id, is_present=is_here)
+    check(action, conversation.kind, actor, features)
+
+
 async def check_read(*, conversation: ConversationInfo, client_id: str) -> None:
     """Raise HistoryRejected unless the client may read what was said."""
-    is_here = await is_present(conversation, client_id, None)
-    actor = standing(conversation.kind, conversation.roster, client_id, is_present=is_here)
-    check(Action.READ, conversation.kind, actor, Features())
+    await check_of(Action.READ, conversation, client_id, Features())
 
 
 def check_client_ids(client_ids: Sequence[str]) -> None:

@@ -72,7 +72,7 @@ async def send(
 ) -> Acknowledgement:
     """Accept a message: store it and pass it on to every session of every member but `session`.
 
-    In a chat room, to everybody there but the sender; from a system conversation, to nobody. The same sender,
+    In a chat room, to everybody there but the sender; to a system conversation, for the service alone. The same sender,
     conversation and deduplication token again get the first acknowledgement, and nobody gets the message twice.
     `priority` counts only for what may be dropped: transient messages and those to chat rooms. Raises
     ConversationNotFound, MessageTooLong, InvalidMessagingTarget, Silenced, TemporarilySilenced, BlockedByConversation,
