@@ -14,12 +14,20 @@ async def room_of(client: ImClient, **attributes: Any) -> str:
     return (await start(client, transient=True, attributes=attributes or None)).cid
 
 
+async def listed_in(client: ImClient, cid: str, limit: int = 50) -> list[str]:
+    """Return whom `members` lists for a room, in order of names."""
+    return sorted((await answer(client, OpType.members, OpType.result, cid=cid, limit=limit)).m)
+
+
 async def people_in(client: ImClient, cid: str, limit: int = 50) -> list[str]:
-    """Return who is in a room, in order of names; their number must be what `count` says if they are not more."""
-    listed = await answer(client, OpType.members, OpType.result, cid=cid, limit=limit)
-    if len(listed.m) < limit:
-        assert await count(client, cid) == len(listed.m)
-    return sorted(listed.m)
+    """Return who is in a room, in order of names; their number must be what `count` says if they are not more.
+
+    That takes two requests: where the room may change between them, as when a lease ends, ask `listed_in`.
+    """
+    listed = await listed_in(client, cid, limit)
+    if len(listed) < limit:
+        assert await count(client, cid) == len(listed)
+    return listed
 
 
 async def block(client: ImClient, cid: str, *client_ids: str, undo: bool = False) -> list[str]:

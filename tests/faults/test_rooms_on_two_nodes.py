@@ -8,7 +8,7 @@ import pytest
 
 from imcore.delivery.presence import HEARTBEAT_SECONDS, LEASE_SECONDS
 from imcore.protocol.message_pb2 import CommandType, OpType
-from tests.conversations.rooming import block, people_in, room_of, sending_code
+from tests.conversations.rooming import block, listed_in, people_in, room_of, sending_code
 from tests.conversations.talking import add, answer, remove
 from tests.faults.conftest import TwoNodes
 from tests.faults.talking import own, send
@@ -146,7 +146,7 @@ async def test_a_killed_node_is_soon_not_counted_and_its_clients_come_back_elsew
     back = await clients.on(two_nodes.first, jerry.client_id, st=jerry.token, r=True)
 
     async def is_forgotten() -> bool:
-        return await people_in(tom, cid) == sorted([tom.client_id, jerry.client_id])
+        return await listed_in(tom, cid) == sorted([tom.client_id, jerry.client_id])
 
     await eventually(is_forgotten, "the dead node's clients are not counted", seconds=HEALED_SECONDS)
     await send(tom, cid, "who is left?")
@@ -196,7 +196,7 @@ async def test_while_redis_is_away_each_node_keeps_its_own_part_of_a_room(
     await asyncio.to_thread(two_nodes.services.redis.start)
 
     async def is_whole() -> bool:
-        return await people_in(spike, cid) == sorted([tom.client_id, jerry.client_id, spike.client_id])
+        return await listed_in(spike, cid) == sorted([tom.client_id, jerry.client_id, spike.client_id])
 
     assert parts == (sorted([tom.client_id, jerry.client_id]), [spike.client_id])
     assert heard == "neighbour"
