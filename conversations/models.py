@@ -50,7 +50,13 @@ class Conversation(models.Model):
     # `last_message_ms` in whole hours, which an index can bear: it changes once an hour, not with every message. Who
     # writes the one writes the other: queries trust that (`storage/where_compiling.py`).
     last_message_hour = models.IntegerField(null=True, blank=True, editable=False)
+    # The newest message that mentions everybody, who sent it, and the newest by somebody else: for the former the
+    # latter counts, since nobody mentions himself.
     mention_all_seq = models.PositiveBigIntegerField(default=0, editable=False)
+    mention_all_sender = models.CharField(
+        max_length=limits.CLIENT_ID_MAX_CHARACTERS, blank=True, default="", db_default="", editable=False
+    )
+    mention_all_seq_before = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     created_ms = models.BigIntegerField(editable=False)
     updated_ms = models.BigIntegerField(editable=False)
     ttl_seconds = models.PositiveIntegerField(null=True, blank=True, help_text="Temporary conversations only.")
@@ -75,12 +81,20 @@ class Conversation(models.Model):
     def __str__(self) -> str:
         return self.object_id
 
+    def mention_all_seq_for(self, client_id: str) -> int:
+        """Return the seq of the newest message in which somebody else than this client mentions everybody, or 0."""
+        return self.mention_all_seq_before if client_id == self.mention_all_sender else self.mention_all_seq
+
 
 class Member(models.Model):
     """One client in one conversation, with the marks that unread is computed from (architecture 3.12).
 
-    `unread = last_seq - read_seq - own_since_read`, and *mentioned* is `max(mentioned_seq, mention_all_seq) >
+    `unread = last_seq - read_seq - own_since_read`, and *mentioned* is `max(mentioned_seq, mention_all_seq_for) >
     read_seq`. So a send touches one member row, the sender's, however many members there are.
+
+    `own_since_read` counts what lies behind the read mark and is not unread: one's own messages, and recalled ones.
+    `read_ms` and `ack_ms` are the timestamps of the messages at the marks, once the client has moved them itself;
+    `unread_changed_ms` is when its unread count was last changed by something else than a new message.
     """
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="members", db_index=False)
@@ -92,6 +106,9 @@ class Member(models.Model):
     ack_seq = models.PositiveBigIntegerField(default=0)
     own_since_read = models.PositiveBigIntegerField(default=0)
     mentioned_seq = models.PositiveBigIntegerField(default=0)
+    read_ms = models.BigIntegerField(null=True, blank=True)
+    ack_ms = models.BigIntegerField(null=True, blank=True)
+    unread_changed_ms = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["conversation", "client_id"], name="member_once")]
@@ -225,7 +242,8 @@ class KeptNotice(models.Model):
     """A notice for those who were away when it was sent (realtime-protocol 10.3).
 
     With `client_id`, it concerns that client alone ("permanent"); without, all members of its conversation
-    ("droppable"). So a change costs as many rows as clients it is about, however many members hear of it.
+    ("droppable"). So a change costs as many rows as clients it is about, however many members hear of it. `op` is that
+    of a `conv` command; `rcp` stands for the command of this name, a receipt, which has none.
     """
 
     application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -23,11 +23,11 @@ from imcore.protocol.message_pb2 import (
 
 
 def _place(event: events.RosterChanged) -> Order:
-    return (f"members/{event.conversation}", event.members_version)
+    return Order(f"members/{event.conversation}", event.members_version)
 
 
 def _place_of_attributes(event: events.AttributesUpdated) -> Order:
-    return (f"attributes/{event.conversation}", event.attributes_version)
+    return Order(f"attributes/{event.conversation}", event.attributes_version)
 
 
 @encoder(events.MembersAdded, order=_place)

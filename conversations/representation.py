@@ -52,6 +52,8 @@ def _last_message(result: QueryResult) -> dict[str, Any]:
         "msg_from": message.sender,
         "msg_timestamp": message.timestamp_ms,
     }
+    if message.patch_ms is not None:
+        written["patch_timestamp"] = message.patch_ms
     if message.mention_all:
         written["mention_all"] = True
     if message.mention_ids:

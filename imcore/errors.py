@@ -144,6 +144,13 @@ class SessionTokenExpired(ImError):
     http_status = 401
 
 
+class KickedByApp(ImError):
+    """The application's back end or its administrator signed the client out."""
+
+    code = 4115
+    reason = "KICKED_BY_APP"
+
+
 class MessageQuotaExceeded(ImError):
     """The client sends more often than the application allows."""
 
@@ -307,6 +314,34 @@ class InvalidMessagingTarget(ImError):
 
     code = 4401
     reason = "INVALID_MESSAGING_TARGET"
+
+
+class MessageOwnershipRequired(ImError):
+    """Editing or recalling what somebody else wrote."""
+
+    code = 4403
+    reason = "MESSAGE_OWNERSHIP_REQUIRED"
+
+
+class MessageNotFound(ImError):
+    """The conversation has no such message, or it was recalled."""
+
+    code = 4404
+    reason = "MESSAGE_NOT_FOUND"
+
+
+class MessageEditDisabled(ImError):
+    """The application does not let authors edit messages, or not such old ones."""
+
+    code = 4406
+    reason = "MESSAGE_EDIT_DISABLED"
+
+
+class MessageRecallDisabled(ImError):
+    """The application does not let authors recall messages, or not such old ones."""
+
+    code = 4407
+    reason = "MESSAGE_RECALL_DISABLED"
 
 
 class BlockListFull(ImError):

@@ -1,6 +1,13 @@
 """Typed messages: what the server needs to know of a body it otherwise passes on untouched (realtime-protocol 5)."""
 
+from typing import Final
+
 import orjson
+
+TEXT: Final = -1
+RECALLED: Final = -127
+# What is left of a recalled message, wherever it shows (P44).
+RECALLED_BODY: Final = '{"_lctype":-127}'
 
 
 def message_type(text: str) -> int | None:

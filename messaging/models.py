@@ -8,6 +8,7 @@ from django.db import models
 
 from imcore import limits
 from imcore.models import ApplicationSettings
+from messaging.message_types import TEXT
 
 
 class Message(models.Model):
@@ -15,6 +16,9 @@ class Message(models.Model):
 
     `seq` is dense and `timestamp_ms` strictly increasing within a conversation. A text body is in `text`; a binary one
     in `data`, as is the rare text with a NUL, which PostgreSQL's text cannot hold.
+
+    An edit or a recall at `patch_ms` replaces the body and mentions and nothing else; the body of a recalled message is
+    RECALLED_BODY. `ack_ms` and `read_ms` are when another member first received and read it, where that is known.
     """
 
     message_id = models.CharField("id", max_length=22, primary_key=True)
@@ -35,6 +39,11 @@ class Message(models.Model):
     mention_all = models.BooleanField(default=False)
     wants_receipt = models.BooleanField(default=False)
     deduplication_token = models.CharField(max_length=limits.DEDUPLICATION_TOKEN_MAX_CHARACTERS, null=True, blank=True)
+    is_recalled = models.BooleanField(default=False, db_default=False)
+    patch_ms = models.BigIntegerField(null=True, blank=True)
+    # No index has these two, so that receipts cost PostgreSQL no index entries (HOT).
+    ack_ms = models.BigIntegerField(null=True, blank=True)
+    read_ms = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -45,7 +54,25 @@ class Message(models.Model):
                 condition=models.Q(deduplication_token__isnull=False),
             ),
         ]
-        indexes = [models.Index(fields=["conversation_id", "timestamp_ms", "seq"], name="message_timestamp")]
+        indexes = [
+            models.Index(fields=["conversation_id", "timestamp_ms", "seq"], name="message_timestamp"),
+            # Of the few messages that need them.
+            models.Index(
+                fields=["conversation_id", "patch_ms"],
+                name="message_patch",
+                condition=models.Q(patch_ms__isnull=False),
+            ),
+            models.Index(
+                fields=["conversation_id", "seq"],
+                name="message_mention",
+                condition=models.Q(mention_ids__isnull=False) | models.Q(mention_all=True),
+            ),
+            models.Index(
+                fields=["conversation_id", "message_type", "timestamp_ms", "seq"],
+                name="message_not_text",
+                condition=models.Q(message_type__lt=TEXT) | models.Q(message_type__gt=TEXT),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.message_id
@@ -90,13 +117,15 @@ class DeviceState(models.TextChoices):
 
     SIGNED_IN = "signed in"
     CLOSED = "closed"
+    KICKED = "kicked"  # by another device with its tag, or by the application
 
 
 class Device(models.Model):
     """One device that a client id has signed in from: the record behind its session tokens.
 
     A re-open may bring nothing but its token (realtime-protocol 4.1.1), so tag, identity and capabilities are kept
-    here. Closing raises `generation`, which voids every token issued before.
+    here. Closing raises `generation`, which voids every token issued before. `session_key` is that of the session it
+    opened last.
     """
 
     application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -109,6 +138,7 @@ class Device(models.Model):
     state = models.CharField(max_length=16, choices=DeviceState.choices, default=DeviceState.SIGNED_IN)
     generation = models.PositiveIntegerField(default=1)
     user_agent = models.CharField(max_length=200, blank=True)
+    session_key = models.CharField(max_length=24, blank=True, default="", db_default="", editable=False)
     first_seen_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField()
 
@@ -121,6 +151,32 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return f"{self.client_id} on {self.identity}"
+
+
+class Will(models.Model):
+    """What is to be said in a client's name when it is lost without signing out: one per client, the newest.
+
+    It goes with the device that left it: its session's loss delivers it, unless the device has come back meanwhile
+    (`Device.session_key`).
+    """
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="+")
+    conversation_id = models.CharField(max_length=limits.CONVERSATION_ID_MAX_CHARACTERS)
+    message_id = models.CharField("id", max_length=22)
+    text = models.TextField(null=True, blank=True)
+    data = models.BinaryField(null=True, blank=True)
+    is_binary = models.BooleanField(default=False)
+    mention_ids = models.JSONField(null=True, blank=True)
+    mention_all = models.BooleanField(default=False)
+    created_ms = models.BigIntegerField(editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["application", "client_id"], name="will_once")]
+
+    def __str__(self) -> str:
+        return self.client_id
 
 
 class MessagingSettings(ApplicationSettings):
@@ -142,6 +198,40 @@ class MessagingSettings(ApplicationSettings):
         default=False,
         help_text="Logging in needs a signature of your server; else 4102. Strongly recommended: without it anybody "
         "who knows the App Key can be any client.",
+    )
+    edit_enabled = models.BooleanField(
+        default=False, help_text="Allow editing messages with SDK: authors change what they wrote. Off: 4406."
+    )
+    recall_enabled = models.BooleanField(
+        default=False, help_text="Allow recalling messages with SDK: authors take back what they wrote. Off: 4407."
+    )
+    patch_window_minutes = models.PositiveIntegerField(
+        default=0,
+        validators=[MaxValueValidator(60 * 24 * 3650)],
+        help_text="How old a message may be that its author edits or recalls; older ones get 4406 or 4407. 0: any age.",
+    )
+    receipts_members_max = models.PositiveIntegerField(
+        default=limits.RECEIPTS_MEMBERS_MAX,
+        validators=[MaxValueValidator(limits.MEMBERS_MAX)],
+        help_text="Delivery and read receipts are sent in conversations of at most so many members; in those of more "
+        "than two, only to clients that declare to understand them (configBitmap, bit 6).",
+    )
+    unread_conversations_max = models.PositiveIntegerField(
+        default=limits.UNREAD_CONVERSATIONS_MAX,
+        validators=[MinValueValidator(1), MaxValueValidator(500)],
+        help_text="Of how many conversations with unread messages, the most recent ones, a client is told when it "
+        "logs in.",
+    )
+    offline_messages_max = models.PositiveIntegerField(
+        default=limits.OFFLINE_MESSAGES_MAX,
+        validators=[MinValueValidator(1), MaxValueValidator(limits.UNREAD_MAX)],
+        help_text="How many messages of each of these conversations are pushed at log-in to old clients that want "
+        "messages instead of counts (subprotocols that end in .1).",
+    )
+    reopen_evicts = models.BooleanField(
+        default=False,
+        help_text="For apps on iOS SDKs of 2015 to 2017: an automatic log-in with a tag that another device holds "
+        "evicts that one, unless this device was itself evicted before. Off: it is refused with 4111.",
     )
     message_retention_days = models.PositiveIntegerField(
         default=180,

@@ -30,6 +30,7 @@ class LastMessage:
     is_binary: bool
     mention_all: bool
     mention_ids: tuple[str, ...]
+    patch_ms: int | None
 
 
 # Conversation number → its last seq, in; conversation number → its last message, out.

@@ -56,6 +56,14 @@ WHERE m.conversation_id = w.conversation AND m.client_id = w.client
 
 _MENTION_SQLITE = "UPDATE conversations_member SET mentioned_seq = %s WHERE conversation_id = %s AND client_id = %s"
 
+_MENTION_ALL = """
+UPDATE conversations_conversation
+SET mention_all_seq_before = CASE WHEN mention_all_sender = %s THEN mention_all_seq_before ELSE mention_all_seq END,
+    mention_all_sender = %s,
+    mention_all_seq = %s
+WHERE id = %s
+"""
+
 # `gone` has the messages as conversation, seq, sender. A member that has read less than them has then read just them.
 _DISCARD = """
 WITH gone (conversation, seq, sender) AS ({gone}),
@@ -137,10 +145,11 @@ def mention(*, seqs: Mapping[int, Mapping[str, int]]) -> None:
             cursor.executemany(_MENTION_SQLITE, rows)
 
 
-def mention_all(*, seqs: Mapping[int, int]) -> None:
-    """Note the seq of the newest message that mentions everybody: conversation → seq."""
-    for conversation, seq in seqs.items():
-        Conversation.objects.filter(pk=conversation).update(mention_all_seq=seq)
+def mention_all(*, messages: Sequence[tuple[int, int, str]]) -> None:
+    """Note messages that mention everybody, each as conversation, seq and sender, in the order of their seq."""
+    with connection.cursor() as cursor:
+        for conversation, seq, sender in messages:
+            cursor.execute(_MENTION_ALL, [sender, sender, seq, conversation])
 
 
 def discard(*, messages: Mapping[int, Sequence[tuple[int, str]]]) -> None:

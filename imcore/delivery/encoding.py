@@ -15,8 +15,15 @@ from imcore.protocol.message_pb2 import GenericCommand
 IM_SERVICE = 2
 
 
-# A stream, and a position in it. Positions are dense, so that a hole is known to be one (ordering.py).
-Order = tuple[str, int]
+class Order(NamedTuple):
+    """A stream, and a position in it. Positions are dense, so that a hole is known to be one (ordering.py).
+
+    What `follows` has no position of its own: it belongs behind the one at `position`, and before the next.
+    """
+
+    stream: str
+    position: int
+    follows: bool = False
 
 
 class Priority(IntEnum):
@@ -33,8 +40,8 @@ class Priority(IntEnum):
 class Notice(NamedTuple):
     """One frame for some clients: all sessions of `to` whose capabilities include `needs` (bits of configBitmap).
 
-    `to` names clients, or a room (`presence.room`); `but` is a client of it that is left out. Sessions that get the
-    frame leave the room `leaving`.
+    `to` names clients, a room (`presence.room`) or devices (`presence.device`); `but` is a client of it that is left
+    out. Sessions that get the frame leave the room `leaving`; if it `ends` them, they are over when it is sent.
     """
 
     to: Iterable[str]
@@ -43,6 +50,7 @@ class Notice(NamedTuple):
     priority: Priority = Priority.HIGH
     but: str = ""
     leaving: str = ""
+    ends: bool = False
 
 
 class Frame(NamedTuple):
@@ -58,6 +66,7 @@ class Frame(NamedTuple):
     but: str = ""
     leaving: str = ""
     is_dated: bool = False
+    ends: bool = False
 
 
 class Delivery(NamedTuple):
@@ -113,6 +122,7 @@ def encode(application: int, event: object) -> Delivery:
                 notice.but,
                 notice.leaving,
                 command.HasField("notificationType"),
+                notice.ends,
             )
         )
     return Delivery(application, frames, order(event))

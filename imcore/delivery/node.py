@@ -8,7 +8,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from imcore import metrics, redis
-from imcore.delivery.encoding import Delivery, Frame, Priority
+from imcore.delivery.encoding import Delivery, Frame, Order, Priority
 from imcore.delivery.ordering import Sequencer
 from imcore.delivery.presence import Presence
 from imcore.identifiers import RisingClock
@@ -46,6 +46,7 @@ class Node:
         clients = self.presence.local_sessions(delivery.application)
         if not clients:
             return
+        order = delivery.order
         for frame in delivery.frames:
             at_ms = self.clock.next_ms() if frame.is_dated else self.clock.last_ms()
             body = codec.server_time(at_ms) + frame.body
@@ -60,14 +61,19 @@ class Node:
                     if may_be_shed and session.sheds(priority):
                         metrics.count("delivery.shed")
                         continue
-                    session.deliver(body)
-            if frame.leaving:
-                self._evict(delivery.application, frame)
+                    session.deliver(body, order)
+            if frame.leaving or frame.ends:
+                self._take_out(delivery.application, frame, skip)
 
-    def _evict(self, application: int, frame: Frame) -> None:
-        for client_id in frame.to:
-            for session in list(self.presence.local(application, client_id)):
-                self.presence.leave(application, frame.leaving, session)
+    def _take_out(self, application: int, frame: Frame, skip: object) -> None:
+        for name in frame.to:
+            for session in list(self.presence.local(application, name)):
+                if session is skip:
+                    continue
+                if frame.leaving:
+                    self.presence.leave(application, frame.leaving, session)
+                if frame.ends:
+                    session.end()
 
     async def send_to(self, node: str, deliveries: list[Delivery]) -> None:
         """Put deliveries into another node's inbox. Raises RedisError or TimeoutError."""
@@ -116,9 +122,7 @@ class Node:
 
 
 def _delivery(application: int, frames: list[Any], order: Any) -> Delivery:
-    return Delivery(
-        application, [Frame(*fields) for fields in frames], None if order is None else (str(order[0]), int(order[1]))
-    )
+    return Delivery(application, [Frame(*fields) for fields in frames], None if order is None else Order(*order))
 
 
 node = Node()

@@ -1,7 +1,7 @@
 """Who is here: the sessions of this process, and which other nodes hold which clients.
 
 Sessions are found by their client, and by the chat room they are in, if any: a room is a name like a client's, which
-no client can have (`room`). So whoever delivers need not know which of the two it is.
+no client can have (`room`), and so is a device (`device`). So whoever delivers need not know which of them it is.
 
 The table of this process is exact. What nodes know of each other is in Redis as sets with a life time, so that a node
 that dies is forgotten by itself: a client's set counts only nodes whose lease is alive. A node writes its lease anew
@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 
 from imcore import redis
 from imcore.batching import Batcher
+from imcore.delivery.encoding import Order
 from imcore.errors import ImError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ return answer
 """
 
 _ROOM = "\0room/"  # no client id has a NUL
+_DEVICE = "\0device/"
 OCCUPANTS_LISTED = 50  # realtime-protocol 4.5: conv/members
 
 Key = tuple[int, str]  # application number, client id or room
@@ -74,6 +76,11 @@ Key = tuple[int, str]  # application number, client id or room
 def room(conversation: int) -> str:
     """Return the name under which the sessions in a chat room are found."""
     return f"{_ROOM}{conversation}"
+
+
+def device(number: int) -> str:
+    """Return the name under which the sessions of a device are found, where it has one of its own (`names`)."""
+    return f"{_DEVICE}{number}"
 
 
 class Occupancy(NamedTuple):
@@ -93,8 +100,15 @@ class LocalSession(Protocol):
     config_bitmap: int
     room: str | None  # the chat room it is in; written here only
 
-    def deliver(self, body: bytes) -> None:
-        """Send a serialized body behind the session's own header."""
+    @property
+    def names(self) -> Sequence[str]:
+        """What it is found by from its beginning to its end: its client's id and, maybe, its device."""
+
+    def deliver(self, body: bytes, order: Order | None = None) -> None:
+        """Send a serialized body, whose place is `order`, behind the session's own header."""
+
+    def end(self) -> None:
+        """Be over: the client has just been told why."""
 
     def sheds(self, priority: int) -> bool:
         """Return whether the connection is too congested for a frame of this priority."""
@@ -125,17 +139,20 @@ class Presence:
         return self._sessions.get(application, {})
 
     async def attach(self, application: int, session: LocalSession) -> None:
-        """Add a session. When this returns, other nodes that look for its client find this one (if Redis works)."""
-        self._add(application, session.client_id, session)
+        """Add a session. When this returns, other nodes that look for its names find this one (if Redis works)."""
+        for name in session.names:
+            self._add(application, name, session)
         if redis.is_configured():
-            await self._tell((application, session.client_id))
+            for name in session.names:
+                await self._tell((application, name))
 
     def detach(self, application: int, session: LocalSession) -> None:
         """Remove a session, from its room too; nothing happens if it is not there."""
         if session.room is not None:
             self.leave(application, session.room, session)
-        if self._remove(application, session.client_id, session) and redis.is_configured():
-            self._own(self._tell((application, session.client_id)))
+        for name in session.names:
+            if self._remove(application, name, session) and redis.is_configured():
+                self._own(self._tell((application, name)))
 
     async def enter(self, application: int, name: str, session: LocalSession) -> None:
         """Put a session into a room, out of the one it was in. When this returns, other nodes count it.
@@ -186,7 +203,7 @@ class Presence:
         return Occupancy(count, listed[:OCCUPANTS_LISTED])
 
     async def online(self, application: int, client_ids: Sequence[str]) -> list[str]:
-        """Return those of the clients that have an open session on any node, in the order given."""
+        """Return those of the names, clients' or devices', that have an open session on any node, in their order."""
         away = [client_id for client_id in client_ids if not self.local(application, client_id)]
         elsewhere = await self.nodes_of(application, away)
         found = {client_id for clients in elsewhere.values() for client_id in clients}

@@ -7,16 +7,19 @@ Connection ─┬─ Lane "tom"   ── Session     commands of one client: one
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from django.conf import settings
 
 from imcore import metrics
 from imcore.appsettings import ApplicationSnapshot, applications
-from imcore.delivery.encoding import IM_SERVICE
+from imcore.capabilities import COUNTS_UNREAD, DECLARED
+from imcore.delivery.encoding import IM_SERVICE, Order, encode
 from imcore.delivery.node import node
 from imcore.delivery.outbound import Event, Outbound
+from imcore.delivery.presence import device as device_name
 from imcore.errors import ImError, InvalidLogin
 from imcore.gateway import registry
 from imcore.protocol import codec
@@ -27,14 +30,23 @@ logger = logging.getLogger(__name__)
 
 CLIENTS_PER_CONNECTION = 100
 CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
+# How long after its opening a session may still be handed a message that it was told of then: what delivery may take.
+SETTLE_SECONDS = 5.0
+
+_Early = list[tuple[bytes, Order | None]]
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Session:
-    """One signed-in client on one connection."""
+    """One signed-in client on one connection.
+
+    `config_bitmap` is what the client declares, and what its subprotocol does (capabilities.py). `key` tells this
+    session from its device's others, before and after; `has_will` that something is to be said if it is lost.
+    """
 
     __slots__ = (
-        "_early", "_event", "_header", "_offer", "client_id", "config_bitmap", "connection", "device", "room",
-        "seated_ms", "sheds", "tag", "token_generation",
+        "_early", "_event", "_header", "_offer", "_told", "client_id", "config_bitmap", "connection", "device",
+        "has_will", "key", "room", "seated_ms", "sheds", "tag", "token_generation",
     )  # fmt: skip
 
     def __init__(
@@ -46,33 +58,80 @@ class Session:
         token_generation: int,
         tag: str,
         config_bitmap: int,
+        key: str = "",
+        has_will: bool = False,
     ) -> None:
         self.connection = connection
         self.client_id = client_id
         self.device = device
         self.token_generation = token_generation
         self.tag = tag
-        self.config_bitmap = config_bitmap
+        self.config_bitmap = config_bitmap & DECLARED
+        if not connection.subprotocol.pushes_offline_messages:
+            self.config_bitmap |= COUNTS_UNREAD
+        self.key = key
+        self.has_will = has_will
         self.room: str | None = None
         self.seated_ms: int | None = None
         self._header = codec.header(client_id=client_id)
         self._event = connection.event
         self._offer = connection.outbound.offer
         self.sheds = connection.outbound.sheds
-        self._early: list[bytes] | None = []
+        self._early: _Early | None = []
+        # Streams whose messages up to a position the client was told of when it opened, by another way.
+        self._told: Mapping[str, int] | None = _NOTHING
 
-    def deliver(self, body: bytes) -> None:
+    @property
+    def names(self) -> Sequence[str]:
+        """What it is found by: its client's id; and its device, where only one with its tag may be signed in."""
+        return (self.client_id, device_name(self.device)) if self.tag else (self.client_id,)
+
+    def deliver(self, body: bytes, order: Order | None = None) -> None:
         """Send a serialized body behind this session's header; hold it back until `opened` has gone out."""
-        if self._early is None:
+        if self._told is None:
             self._offer(self._event(self._header + body))
+        elif self._early is None:
+            if order is None or order.follows or order.position > self._told.get(order.stream, 0):
+                self._offer(self._event(self._header + body))
         elif len(self._early) < settings.OUTBOUND_MAX_FRAMES:
-            self._early.append(body)
+            self._early.append((body, order))
+        else:
+            # It would miss something without knowing.
+            self.connection.cut_off()
 
-    def announce_opened(self) -> None:
-        """Let notices through: `opened` precedes every other frame of a client (realtime-protocol 4)."""
+    def tell(self, event: object) -> None:
+        """Send this session alone the frames of an event, before anything that is held back."""
+        application = self.connection.application
+        if application is None:  # it was switched off meanwhile
+            return
+        for frame in encode(application.pk, event).frames:
+            if self.config_bitmap & frame.needs == frame.needs:
+                at_ms = node.clock.next_ms() if frame.is_dated else node.clock.last_ms()
+                self._offer(self._event(self._header + codec.server_time(at_ms) + frame.body))
+
+    def announce_opened(self, told: Mapping[str, int] = _NOTHING) -> None:
+        """Let notices through: `opened` precedes every other frame of a client (realtime-protocol 4).
+
+        All but the messages that it has been told of already, by a count or by themselves: stream → last position.
+        Those that were stored before that was read may come only now.
+        """
         early, self._early = self._early or (), None
-        for body in early:
-            self.deliver(body)
+        self._told = told
+        for body, order in early:
+            self.deliver(body, order)
+        if told:
+            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle)
+        else:
+            self._settle()
+
+    def _settle(self) -> None:
+        self._told = None
+
+    def end(self) -> None:
+        """Be over, on the server's own account: its client has just been told why. The connection goes on."""
+        lane = self.connection.lanes.get(self.client_id)
+        if lane is not None and lane.session is self:
+            self.connection.close_session(lane)
 
 
 class Lane:
@@ -135,7 +194,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self.outbound = Outbound(
             send,
-            overflow=self._overflow,
+            overflow=self.cut_off,
             max_frames=settings.OUTBOUND_MAX_FRAMES,
             max_bytes=settings.OUTBOUND_MAX_BYTES,
         )
@@ -256,7 +315,8 @@ class Connection:
         self.outbound.offer({"type": "websocket.close", "code": code, "reason": reason})
         self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._abort)
 
-    def _overflow(self) -> None:
+    def cut_off(self) -> None:
+        """End the connection at once: its client does not keep up, and finds out by coming back what it missed."""
         logger.info("A client did not read its %d waiting frames and was cut off", settings.OUTBOUND_MAX_FRAMES)
         self.is_closing = True
         self._abort()

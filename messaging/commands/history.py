@@ -62,4 +62,11 @@ def _item(message: StoredMessage, kind: Kind) -> LogItem:
         item.bin = True
     if message.mention_all:
         item.mentionAll = True
+    # Absent, not 0, where there is none: JavaScript takes 0 for a date in 1970.
+    if message.ack_ms is not None:
+        item.ackAt = message.ack_ms
+    if message.read_ms is not None:
+        item.readAt = message.read_ms
+    if message.patch_ms is not None:
+        item.patchTimestamp = message.patch_ms
     return item

@@ -58,6 +58,7 @@ async def last_messages(last_seqs: Mapping[int, int]) -> Mapping[int, LastMessag
             is_binary=message.is_binary,
             mention_all=message.mention_all,
             mention_ids=message.mention_ids,
+            patch_ms=message.patch_ms,
         )
         for conversation, message in newest.items()
     }

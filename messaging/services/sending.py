@@ -160,6 +160,7 @@ def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: 
         wants_receipt=False,
         priority=priority,
         to=_audience(conversation),
+        is_transient=True,
     )
     return Acknowledgement(message_id, at_ms), event
 
@@ -212,6 +213,7 @@ async def _store(
         wants_receipt=wants_receipt,
         priority=priority if conversation.kind is _CHAT_ROOM else _HIGH,
         to=_audience(conversation),
+        is_transient=False,
     )
     return acknowledgement, event
 

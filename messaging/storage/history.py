@@ -11,9 +11,13 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection
 
+from messaging.events import Body
+from messaging.message_types import TEXT
 from messaging.models import Message
 
-_COLUMNS = "message_id, seq, timestamp_ms, sender, text, data, is_binary, mention_ids, mention_all"
+_COLUMNS = """
+message_id, seq, timestamp_ms, sender, text, data, is_binary, mention_ids, mention_all, patch_ms, ack_ms, read_ms
+"""
 
 Place = tuple[int, int]  # timestamp, seq
 # Not -(2**63): PostgreSQL reads its digits first, which are too large for a bigint, and compares as numeric.
@@ -38,7 +42,10 @@ class Boundary:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as it is kept. `data` holds the body if it is binary or not storable as text; else `text` does."""
+    """A message as it is kept. `data` holds the body if it is binary or not storable as text; else `text` does.
+
+    `patch_ms`: when it was last edited, or recalled. `ack_ms`, `read_ms`: when another member first had and read it.
+    """
 
     message_id: str
     seq: int
@@ -49,6 +56,16 @@ class StoredMessage:
     is_binary: bool
     mention_ids: tuple[str, ...]
     mention_all: bool
+    patch_ms: int | None
+    ack_ms: int | None
+    read_ms: int | None
+
+    @property
+    def body(self) -> Body:
+        """The body as it was sent, or edited."""
+        if self.is_binary:
+            return Body(None, self.data or b"")
+        return Body(self.wire_text, None)
 
     @property
     def wire_text(self) -> str:
@@ -75,6 +92,9 @@ def page(
     if message_type is not None:
         condition += " AND message_type = %s"
         parameters.append(message_type)
+        if message_type != TEXT:
+            # Said in so many words, or the index of these would not be seen to suffice.
+            condition += f" AND (message_type < {TEXT} OR message_type > {TEXT})"
     direction = "DESC" if newest else "ASC"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -140,6 +160,9 @@ def _message(
     is_binary: bool,
     mention_ids: str | list[str] | None,
     mention_all: bool,
+    patch_ms: int | None,
+    ack_ms: int | None,
+    read_ms: int | None,
 ) -> StoredMessage:
     if isinstance(mention_ids, str):
         mention_ids = orjson.loads(mention_ids)
@@ -153,4 +176,7 @@ def _message(
         bool(is_binary),
         tuple(mention_ids or ()),
         bool(mention_all),
+        patch_ms,
+        ack_ms,
+        read_ms,
     )

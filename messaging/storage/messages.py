@@ -269,15 +269,16 @@ def _base64(data: bytes) -> str:
 
 
 def _note_mentions(drafts: Sequence[Draft], stored: Mapping[str, Stored]) -> None:
-    everybody: dict[int, int] = {}
+    everybody: list[tuple[int, int, str]] = []
     clients: dict[int, dict[str, int]] = {}
     for draft in drafts:
         seq = stored[draft.message_id].seq
         if draft.mention_all:
-            everybody[draft.conversation] = seq
+            everybody.append((draft.conversation, seq, draft.sender))
         for client_id in draft.mention_ids:
-            clients.setdefault(draft.conversation, {})[client_id] = seq
+            if client_id != draft.sender:
+                clients.setdefault(draft.conversation, {})[client_id] = seq
     if everybody:
-        positions.mention_all(seqs=everybody)
+        positions.mention_all(messages=everybody)
     if clients:
         positions.mention(seqs=clients)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcore.delivery import ordering
-from imcore.delivery.encoding import Delivery
+from imcore.delivery.encoding import Delivery, Order
 from imcore.delivery.ordering import FORGET_SECONDS, HOLD_SECONDS, Sequencer
 
 # Hypothesis takes the jitter that a database pool's own thread draws meanwhile for ours.
@@ -55,7 +55,7 @@ class Harness:
 
     def __init__(self) -> None:
         self.loop = FrozenLoop()
-        self.passed: list[tuple[str, int]] = []
+        self.passed: list[Order] = []
         self.skipped: list[object] = []
         self._sequencer = Sequencer(self._take)
 
@@ -64,13 +64,13 @@ class Harness:
         self.passed.append(delivery.order)
         self.skipped.append(skip)
 
-    def submit(self, *seqs: int, conversation: int = 1, skip: object = None) -> None:
-        """Submit messages of a conversation."""
+    def submit(self, *seqs: int, conversation: int = 1, skip: object = None, follows: bool = False) -> None:
+        """Submit messages of a conversation, or what follows them."""
         with pytest.MonkeyPatch.context() as frozen:
             frozen.setattr(ordering, "asyncio", SimpleNamespace(get_running_loop=lambda: self.loop))
             frozen.setattr(ordering, "time", self.loop)
             for seq in seqs:
-                self._sequencer.submit(Delivery(1, [], (f"messages/{conversation}", seq)), skip)
+                self._sequencer.submit(Delivery(1, [], Order(f"messages/{conversation}", seq, follows)), skip)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -80,7 +80,7 @@ class Harness:
 
     def seqs(self, conversation: int = 1) -> list[int]:
         """Return what was passed on of a conversation."""
-        return [seq for stream, seq in self.passed if stream == f"messages/{conversation}"]
+        return [seq for stream, seq, follows in self.passed if stream == f"messages/{conversation}" and not follows]
 
 
 @given(st.permutations(range(2, 12)), st.integers(min_value=0, max_value=10**12))
@@ -185,6 +185,48 @@ def test_what_was_held_still_skips_its_sender() -> None:
     harness.submit(2)
 
     assert harness.skipped == [None, None, sender]
+
+
+def test_what_follows_a_message_waits_for_it_and_for_no_other() -> None:
+    """A count of unread messages comes after those it counts and before the next."""
+    harness = Harness()
+    harness.submit(1)
+
+    harness.submit(2, follows=True)
+    harness.submit(1, follows=True)
+    harness.submit(3)
+    harness.submit(2, follows=True)
+    harness.submit(2)
+
+    marks = [(position, follows) for _, position, follows in harness.passed]
+    assert marks == [(1, False), (1, True), (2, False), (2, True), (2, True), (3, False)]
+
+
+def test_what_follows_a_lost_message_is_not_lost_with_it() -> None:
+    """It is held as long as a message would be."""
+    harness = Harness()
+    harness.submit(1)
+
+    harness.submit(2, follows=True)
+    held = list(harness.passed)
+    harness.advance(HOLD_SECONDS * 1.1)
+
+    assert held == [Order("messages/1", 1)]
+    assert harness.passed == [Order("messages/1", 1), Order("messages/1", 2, follows=True)]
+
+
+@given(st.permutations([(seq, follows) for seq in range(2, 8) for follows in (False, True)]))
+def test_in_any_order_of_arrival_each_follower_stands_behind_its_message(arrival: list[tuple[int, bool]]) -> None:
+    """When nothing is lost."""
+    harness = Harness()
+    harness.submit(1)
+
+    for seq, follows in arrival:
+        harness.submit(seq, follows=follows)
+
+    assert harness.seqs() == list(range(1, 8))
+    shown = [(position, follows) for _, position, follows in harness.passed]
+    assert all(shown.index((seq, False)) < shown.index((seq, True)) for seq in range(2, 8))
 
 
 def test_what_has_no_order_passes_at_once() -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 import pytest
 
 from imcore import redis
 from imcore.capabilities import PATCHES, TEMPORARY_CONVERSATIONS
-from imcore.delivery.encoding import Delivery, Frame
+from imcore.delivery.encoding import Delivery, Frame, Order
 from imcore.delivery.node import Node
 from imcore.delivery.presence import Presence
 from imcore.protocol.message_pb2 import GenericCommand
@@ -24,7 +25,15 @@ class Session:
         self.room: str | None = None
         self.got: list[bytes] = []
 
-    def deliver(self, body: bytes) -> None:
+    @property
+    def names(self) -> Sequence[str]:
+        """Be found by the client's id."""
+        return (self.client_id,)
+
+    def end(self) -> None:
+        """Be over."""
+
+    def deliver(self, body: bytes, order: Order | None = None) -> None:
         """Take a frame."""
         self.got.append(body)
 

@@ -1,13 +1,13 @@
 """Who is in which room: the table of this process, and what nodes tell each other of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from imcore import identifiers, metrics, redis
-from imcore.delivery.encoding import Delivery, Frame, Priority
+from imcore.delivery.encoding import Delivery, Frame, Order, Priority
 from imcore.delivery.node import Node
 from imcore.delivery.presence import OCCUPANTS_LISTED, Occupancy, Presence, room
 from imcore.errors import SendTimeout
@@ -29,7 +29,15 @@ class Session:
         self.got: list[bytes] = []
         self._sheds_above = sheds_above
 
-    def deliver(self, body: bytes) -> None:
+    @property
+    def names(self) -> Sequence[str]:
+        """Be found by the client's id."""
+        return (self.client_id,)
+
+    def end(self) -> None:
+        """Be over."""
+
+    def deliver(self, body: bytes, order: Order | None = None) -> None:
         """Take a frame."""
         self.got.append(body)
 

@@ -1,10 +1,12 @@
 """Signing in, being on line, and leaving."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from imcore import limits, redis
 from imcore.bridge import in_database
-from imcore.delivery.encoding import Delivery, Frame
+from imcore.delivery.encoding import Delivery, Frame, Order
 from imcore.delivery.node import node
 from imcore.delivery.presence import LocalSession, Presence
 from imcore.models import Application
@@ -359,7 +361,15 @@ class FarSession:
         self.config_bitmap = 187
         self.room: str | None = None
 
-    def deliver(self, body: bytes) -> None:
+    @property
+    def names(self) -> Sequence[str]:
+        """Be found by the client's id."""
+        return (self.client_id,)
+
+    def end(self) -> None:
+        """Be over."""
+
+    def deliver(self, body: bytes, order: Order | None = None) -> None:
         """Take a frame."""
 
     def sheds(self, priority: int) -> bool:

@@ -78,8 +78,9 @@ class Truth:
         return sum(one.name != name for one in self.said[self.since[name] :])
 
     def mentioned(self, name: str) -> bool:
-        """Say whether a message since then names somebody, or everybody; one's own count like any other's."""
-        return any(name in one.mentioned or one.everybody for one in self.said[self.since[name] :])
+        """Say whether somebody else's message since then names somebody, or everybody."""
+        others = (one for one in self.said[self.since[name] :] if one.name != name)
+        return any(name in one.mentioned or one.everybody for one in others)
 
 
 @given(history=st.lists(steps, max_size=12))
@@ -131,4 +132,5 @@ def check(room: ConversationInfo, truth: Truth) -> None:
     for name in room.members:
         marks = member(room, name)
         assert conversation.last_seq - marks.read_seq - marks.own_since_read == truth.unread(name)
-        assert (max(marks.mentioned_seq, conversation.mention_all_seq) > marks.read_seq) == truth.mentioned(name)
+        mentioned_seq = max(marks.mentioned_seq, conversation.mention_all_seq_for(name))
+        assert (mentioned_seq > marks.read_seq) == truth.mentioned(name)
