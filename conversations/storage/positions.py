@@ -64,14 +64,16 @@ SET mention_all_seq_before = CASE WHEN mention_all_sender = %s THEN mention_all_
 WHERE id = %s
 """
 
-# `gone` has the messages as conversation, seq, sender. A member that has read less than them has then read just them.
+# `gone` has the messages as conversation, seq, sender, and whether they were recalled (1 or 0). A member that has read
+# less than them has then read just them.
 _DISCARD = """
-WITH gone (conversation, seq, sender) AS ({gone}),
+WITH gone (conversation, seq, sender, recalled) AS ({gone}),
 floors AS (SELECT conversation, MAX(seq) AS seq FROM gone GROUP BY conversation)
 UPDATE conversations_member AS m
 SET own_since_read = {greatest}(0, m.own_since_read - (
       SELECT COUNT(*) FROM gone
-      WHERE gone.conversation = m.conversation_id AND gone.sender = m.client_id AND gone.seq > m.read_seq
+      WHERE gone.conversation = m.conversation_id AND gone.seq > m.read_seq
+        AND (gone.sender = m.client_id OR gone.recalled > 0)
     )),
     read_seq = floors.seq,
     ack_seq = {greatest}(m.ack_seq, floors.seq)
@@ -79,14 +81,16 @@ FROM floors
 WHERE m.conversation_id = floors.conversation AND m.read_seq < floors.seq{named}
 """
 _DISCARD_POSTGRESQL = _DISCARD.format(
-    gone="SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[])",
+    gone="SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::integer[])",
     greatest="GREATEST",
     # The planner knows nothing of the lists above and would read the whole table.
     named=" AND m.conversation_id = ANY(%s::bigint[])",
 )
 _DISCARD_SQLITE = _DISCARD.format(
     gone="""
-  SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(%s)
+  SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+         json_extract(value, '$[3]')
+  FROM json_each(%s)
 """,
     greatest="max",
     named="",
@@ -152,14 +156,18 @@ def mention_all(*, messages: Sequence[tuple[int, int, str]]) -> None:
             cursor.execute(_MENTION_ALL, [sender, sender, seq, conversation])
 
 
-def discard(*, messages: Mapping[int, Sequence[tuple[int, str]]]) -> None:
+def discard(*, messages: Mapping[int, Sequence[tuple[int, str, bool]]]) -> None:
     """Move the members' marks past messages that the caller deletes, so that they are unread for nobody any more.
 
-    Conversation → the seq and sender of each, the oldest there are in it. Locks the conversations
-    as `advance` does. A sender's messages that are gone are no longer counted as its own either.
+    Conversation → seq, sender and whether it was recalled of each, the oldest there are in it. Locks the conversations
+    as `advance` does. Messages that are gone are no longer counted among the own and recalled ones either.
     """
     list(Conversation.objects.select_for_update().filter(pk__in=messages).order_by("pk").values_list("pk"))
-    gone = [(conversation, seq, sender) for conversation, rows in messages.items() for seq, sender in rows]
+    gone = [
+        (conversation, seq, sender, int(is_recalled))
+        for conversation, rows in messages.items()
+        for seq, sender, is_recalled in rows
+    ]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             columns = [list(column) for column in zip(*gone, strict=True)]

@@ -11,10 +11,10 @@ EVER = 2**63 - 1
 
 # LATERAL with LIMIT: else the planner prefers to read the whole table for the first of many conversations.
 _OLDEST_POSTGRESQL = """
-SELECT m.message_id, w.conversation, m.seq, m.sender
+SELECT m.message_id, w.conversation, m.seq, m.sender, m.is_recalled
 FROM unnest(%s::bigint[]) AS w (conversation)
 CROSS JOIN LATERAL (
-  SELECT message_id, seq, sender FROM messaging_message
+  SELECT message_id, seq, sender, is_recalled FROM messaging_message
   WHERE conversation_id = w.conversation AND timestamp_ms < %s ORDER BY timestamp_ms, seq LIMIT %s
 ) AS m
 LIMIT %s
@@ -27,7 +27,7 @@ SELECT COALESCE(SUM((
 )), 0) FROM wanted
 """
 
-_Found = tuple[str, int, int, str]  # message id, conversation, seq, sender
+_Found = tuple[str, int, int, str, bool]  # message id, conversation, seq, sender, whether it was recalled
 
 
 @transaction.atomic
@@ -39,9 +39,9 @@ def delete(*, conversations: Sequence[int], before_ms: int, limit: int) -> int:
     found = _oldest(conversations, before_ms, limit)
     if not found:
         return 0
-    gone: dict[int, list[tuple[int, str]]] = {}
-    for _, conversation, seq, sender in found:
-        gone.setdefault(conversation, []).append((seq, sender))
+    gone: dict[int, list[tuple[int, str, bool]]] = {}
+    for _, conversation, seq, sender, is_recalled in found:
+        gone.setdefault(conversation, []).append((seq, sender, is_recalled))
     positions.discard(messages=gone)
     Message.objects.filter(pk__in=[message_id for message_id, *_ in found]).delete()
     return len(found)
@@ -78,4 +78,4 @@ def _oldest(conversations: Sequence[int], before_ms: int, limit: int) -> list[_F
             return found
     rows = Message.objects.filter(conversation_id__in=conversations, timestamp_ms__lt=before_ms)
     ordered = rows.order_by("conversation_id", "timestamp_ms", "seq")
-    return list(ordered.values_list("message_id", "conversation_id", "seq", "sender")[:limit])
+    return list(ordered.values_list("message_id", "conversation_id", "seq", "sender", "is_recalled")[:limit])

@@ -242,6 +242,31 @@ async def test_what_was_deleted_is_not_unread(application: Application, keep: Ke
     assert (await member(cid, "mary")).read_seq == 4
 
 
+async def test_a_recalled_message_that_was_deleted_is_not_counted_any_more(
+    application: Application, keep: Keep
+) -> None:
+    """Recalled messages behind the read mark are among those that are not unread, whoever sent them."""
+    await keep(messages=10)
+    cid = await started(application, "tom", "jerry")
+    await imported(cid, 40, 39, 3, 2, sender="tom")
+
+    def recall() -> None:
+        """Recall the first and the third, as `patch` would: for jerry, they are not unread any more."""
+        recalled = Message.objects.filter(conversation_id=Conversation.objects.get(object_id=cid).pk, seq__in=(1, 3))
+        recalled.update(is_recalled=True)
+        members = Member.objects.filter(conversation__object_id=cid)
+        members.filter(client_id="tom").update(own_since_read=4)
+        members.filter(client_id="jerry").update(own_since_read=2)
+
+    await in_database(recall)
+    assert [await unread(cid, name) for name in ("tom", "jerry")] == [0, 2]
+
+    await apply(application)
+
+    assert [await unread(cid, name) for name in ("tom", "jerry")] == [0, 1]
+    assert [(await member(cid, name)).own_since_read for name in ("tom", "jerry")] == [2, 1]
+
+
 async def test_unread_is_never_negative_whatever_is_deleted_when(
     application: Application, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
