@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from conversations.models import ConversationSettings
 from conversations.policy import Kind
 from conversations.services import missed as service
-from conversations.services.missed import MissedNotice, MissedPage
+from conversations.services.missed import RECEIPT, MissedNotice, MissedPage
 from imcore.bridge import in_async
 from imcore.identifiers import now_ms
 from imcore.limits import NOTIFICATION_DROPPABLE, NOTIFICATION_PERMANENT
@@ -66,12 +66,14 @@ def _item(notice: MissedNotice, notification_type: int, *, is_flat: bool) -> dic
     item = {
         **notice.fields,
         "cmd": "conv",
-        # JavaScript looks it up in its enum, Swift knows the hyphened names only.
-        "op": notice.op if is_flat else notice.op.replace("_", "-"),
         "cid": notice.conversation_id,
         "serverTs": notice.at_ms,
         "notificationType": notification_type,
     }
+    if notice.op == RECEIPT:
+        return item | {"cmd": RECEIPT}
+    # JavaScript looks it up in its enum, Swift knows the hyphened names only.
+    item["op"] = notice.op if is_flat else notice.op.replace("_", "-")
     if notice.kind is Kind.TEMPORARY:
         item |= {"tempConv": True, "tempConvTTL": notice.ttl_seconds}
     elif notice.kind is Kind.CHAT_ROOM:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from conversations.models import ConversationSettings
 from conversations.storage import kept_notices
-from conversations.storage.kept_notices import MissedNotice, MissedPage
+from conversations.storage.kept_notices import RECEIPT, MissedNotice, MissedPage
 from imcore.bridge import in_database
 from imcore.identifiers import DAY_MS
 
-__all__ = ["MissedNotice", "MissedPage"]
+__all__ = ["RECEIPT", "MissedNotice", "MissedPage"]
 
 PAGE = 50  # realtime-protocol 10.3
 DROPPABLE_MAX = 200

@@ -14,6 +14,7 @@ from imcore.identifiers import iso_date
 from imcore.models import Application
 
 EVERYBODY = ""
+RECEIPT = "rcp"  # a command of its own among the operations of `conv`
 
 
 class Kept(NamedTuple):
@@ -63,6 +64,32 @@ def concerning(clients: Sequence[str], op: str, by: str, at_ms: int) -> Iterator
     fields = {"initBy": by, "udate": iso_date(at_ms)}
     yield from (Kept(client_id, op, fields) for client_id in clients)
     yield Kept(EVERYBODY, f"members_{op}", {**fields, "m": list(clients)})
+
+
+class ReadReceipt(NamedTuple):
+    """That `receiver` has read a message of `sender` at `at_ms`."""
+
+    application: int
+    conversation: int
+    sender: str
+    receiver: str
+    message_id: str
+    at_ms: int
+
+
+def keep_read_receipts(*, receipts: Iterable[ReadReceipt], at_ms: int) -> None:
+    """Keep read receipts for their senders, who may be away. Call it inside the transaction of the reads."""
+    KeptNotice.objects.bulk_create(
+        KeptNotice(
+            application_id=receipt.application,
+            conversation_id=receipt.conversation,
+            client_id=receipt.sender,
+            at_ms=at_ms,
+            op=RECEIPT,
+            fields={"id": receipt.message_id, "t": receipt.at_ms, "read": True, "from": receipt.receiver},
+        )
+        for receipt in receipts
+    )
 
 
 @dataclass(frozen=True, slots=True)
