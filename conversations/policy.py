@@ -76,6 +76,7 @@ class Action(Enum):
     LIST_BLOCKED = "list blocked"
     SEND = "send"
     READ = "read"
+    READ_MARKS = "read marks"
 
 
 class Features(NamedTuple):
@@ -118,6 +119,7 @@ POLICIES: Mapping[Kind, KindPolicy] = MappingProxyType(
                 Action.LIST_BLOCKED: _MANAGER,
                 Action.SEND: _MEMBER,
                 Action.READ: _MEMBER,
+                Action.READ_MARKS: _MEMBER,
             },
         ),
         Kind.CHAT_ROOM: KindPolicy(
@@ -146,7 +148,12 @@ POLICIES: Mapping[Kind, KindPolicy] = MappingProxyType(
         ),
         Kind.TEMPORARY: KindPolicy(
             keeps_members=True,
-            least={Action.MUTE: _MEMBER, Action.SEND: _MEMBER, Action.READ: _MEMBER},
+            least={
+                Action.MUTE: _MEMBER,
+                Action.SEND: _MEMBER,
+                Action.READ: _MEMBER,
+                Action.READ_MARKS: _MEMBER,
+            },
         ),
     }
 )
@@ -159,6 +166,7 @@ _TO_OUTSIDERS: Mapping[Action, type[ImError]] = {
     Action.UPDATE: ConversationUpdateRejected,
     Action.SEND: InvalidMessagingTarget,
     Action.READ: HistoryRejected,
+    Action.READ_MARKS: HistoryRejected,
 }
 
 

@@ -98,6 +98,7 @@ mute                                     = 4317     4317    ok     ok       ok  
 unmute                                   = 4317     4317    ok     ok       ok      ok
 send                                     = 4401     4401    ok     4563     ok      ok
 history                                  = 4312     4312    ok     ok       ok      ok
+max_read                                 = 4312     4312    ok     ok       ok      ok
 is_member                                = false    false   true   true     true    true
 count                                    = ok       ok      ok     ok       ok      ok
 """
@@ -146,6 +147,7 @@ mute                                     = 4308     4308    4308   4308     4308
 unmute                                   = 4308     4308    4308   4308     4308
 send                                     = ok       4548    ok     4563     ok
 history                                  = ok       ok      ok     ok       ok
+max_read                                 = 4308     4308    4308   4308     4308
 is_member                                = false    false   true   true     false
 count                                    = ok       ok      ok     ok       ok
 """
@@ -171,6 +173,7 @@ mute                                     = 4317     4317    ok
 unmute                                   = 4317     4317    ok
 send                                     = ok       4548    ok
 history                                  = 4312     4312    ok
+max_read                                 = 4308     4308    4308
 is_member                                = false    false   true
 count                                    = ok       ok      ok
 """
@@ -198,6 +201,7 @@ mute                                     = 4317     ok     ok
 unmute                                   = 4317     ok     ok
 send                                     = 4401     ok     ok
 history                                  = 4312     ok     ok
+max_read                                 = 4312     ok     ok
 is_member                                = false    true   true
 count                                    = ok       ok     ok
 """

@@ -50,7 +50,16 @@ SWITCHES = {
     "delegated": "managers_change_roles",
 }
 # Commands that change nothing even when they are allowed.
-READING = {"list_silenced", "check_silenced", "list_blocked", "check_blocked", "history", "is_member", "count"}
+READING = {
+    "list_silenced",
+    "check_silenced",
+    "list_blocked",
+    "check_blocked",
+    "history",
+    "max_read",
+    "is_member",
+    "count",
+}
 TRACES: list[type[Model]] = [
     Member, MemberInfo, Silence, Block, Subscription, KeptNotice, RoomSeat, Message, SysMessage
 ]  # fmt: skip
@@ -113,6 +122,7 @@ COMMANDS: dict[str, tuple[Callable[[Asked], dict[str, Any]], OpType | None]] = {
     "unmute": (lambda a: conv(OpType.unmute, cid=a.cid), OpType.updated),
     "send": (lambda a: {"cmd": CommandType.direct, "directMessage": DirectCommand(cid=a.cid, msg="hello")}, None),
     "history": (lambda a: {"cmd": CommandType.logs, "logsMessage": LogsCommand(cid=a.cid)}, None),
+    "max_read": (lambda a: conv(OpType.max_read, cid=a.cid), OpType.max_read),
     "is_member": (lambda a: conv(OpType.is_member, cids=[a.cid]), OpType.result),
     "count": (lambda a: conv(OpType.count, cid=a.cid), OpType.result),
 }
@@ -262,7 +272,7 @@ async def test_everybody_may_do_what_the_tables_say_and_a_refusal_leaves_no_trac
     kind: Kind,
     features: frozenset[str],
 ) -> None:
-    """Checklist 31 to 33, 42, 44 to 47, 53, 63 for every standing, kind of conversation and combination of features."""
+    """Checklist 31 to 33, 42, 44 to 47, 53, 63, 70 for every standing, kind and combination of features."""
     await obey_settings(ConversationSettings, **{field: name in features for name, field in SWITCHES.items()})
     names = ["owner", *both("outsider", "blocked", "member", "silenced", "manager")]
     stage = Stage(application, kind, {name: await signed_in(name) for name in names})

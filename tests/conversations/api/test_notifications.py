@@ -11,10 +11,10 @@ from conversations.services import missed
 from imcore.bridge import in_database
 from imcore.identifiers import iso_date, now_ms
 from imcore.models import Application
-from imcore.protocol.message_pb2 import OpType
+from imcore.protocol.message_pb2 import CommandType, OpType, ReadCommand, ReadTuple
 from tests.conftest import SignIn
 from tests.conversations.api.asking import ask
-from tests.conversations.talking import Json, add, answer, attr, remove, start
+from tests.conversations.talking import Json, add, answer, attr, remove, say, start
 from tests.imclient import ImClient
 from tests.messaging.signing_in import ObeySettings
 
@@ -288,6 +288,38 @@ async def test_any_number_is_a_time(signed_in: SignIn, application: Application)
 
     for start_ts, count in ((0, 1), (-1, 1), (-(10**17), 1), (10**17, 0)):
         assert len((await flat(application, jerry, start_ts))["notifications"]) == count
+
+
+async def test_a_sender_who_is_away_finds_out_that_it_was_read(signed_in: SignIn, application: Application) -> None:
+    """Checklist 58, 73: read receipts are permanent notices, `rcp` without an `op`, in both forms; deliveries none."""
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    cid = (await start(tom, "jerry")).cid
+    asked, unasked = await say(tom, cid, "read this", r=True), await say(tom, cid, "whatever")
+    before = now_ms() - 1
+    await tom.wire.close()
+    await jerry.send(CommandType.read, readMessage=ReadCommand(convs=[ReadTuple(cid=cid, mid=unasked.uid)]))
+    await answer(jerry, OpType.count, OpType.result, cid=cid)
+
+    back = await signed_in("tom")
+    found = await flat(application, back, before)
+    swift = await nested(application, back, before)
+
+    [item] = found["notifications"]
+    assert item == {
+        "cmd": "rcp",
+        "cid": cid,
+        "id": asked.uid,
+        "t": item["t"],
+        "read": True,
+        "from": "jerry",
+        "serverTs": item["serverTs"],
+        "notificationType": 1,
+    }
+    assert item["t"] >= asked.t
+    assert item["serverTs"] > before
+    assert swift["permanent"] == {"hasMore": False, "notifications": [item]}
+    assert swift["droppable"]["notifications"] == []
+    assert (await flat(application, back, item["serverTs"]))["notifications"] == []
 
 
 async def test_the_notices_of_others_are_not_told(signed_in: SignIn, application: Application) -> None:

@@ -16,8 +16,9 @@ from conversations.storage import retention as conversations_retention
 from conversations.storage.where import parse
 from imcore.models import Application
 from messaging.models import Message
-from messaging.storage import history, messages, retention
+from messaging.storage import history, messages, receipts, retention
 from messaging.storage.history import Boundary
+from messaging.storage.receipts import Ack, Place, Read
 from tests.messaging.storage.drafts import T, draft
 
 pytestmark = pytest.mark.slow
@@ -174,6 +175,41 @@ def purge(crowd: Crowd) -> int:
     return deleted
 
 
+def places(crowd: Crowd) -> list[Place]:
+    """Return members of many conversations, the long one among them."""
+    found = conversations_of(crowd, 64)
+    return [Place(crowd.application.pk, room.object_id, room.members[0]) for room in found]
+
+
+def conversations_of(crowd: Crowd, count: int) -> list[conversations.ConversationInfo]:
+    """Return conversations, the long one first."""
+    loaded = [
+        conversations.load(application=crowd.application.pk, object_id=f"room-{number}")
+        for number in range(1, count + 1)
+    ]
+    return [room for room in loaded if room is not None]
+
+
+def acknowledge(crowd: Crowd, *message_ids: str, from_ms: int | None = None, is_single: bool = False) -> Any:
+    """Acknowledge in many conversations at once, or in the long one alone; and take it back."""
+    acks = [Ack(place, message_ids, from_ms, T + MESSAGES // 2, receipts_members_max=3) for place in places(crowd)]
+    return undone(lambda: receipts.acknowledge(acks[:1] if is_single else acks, now_ms=T).newest_ms)
+
+
+def read(crowd: Crowd, at_ms: int | None, *, is_single: bool = False) -> Any:
+    """Read many conversations at once, or the long one alone; and take it back."""
+    reads = [Read(place, "", at_ms, is_shown=True, receipts_members_max=3) for place in places(crowd)]
+    return undone(lambda: receipts.read(reads[:1] if is_single else reads, now_ms=T))
+
+
+def undone(work: Callable[[], Any]) -> Any:
+    """Do something and take it back."""
+    with transaction.atomic():
+        found = work()
+        transaction.set_rollback(True)
+    return found
+
+
 MIDDLE = Boundary(T + MESSAGES // 4, "", is_included=False)
 NAMED = Boundary(T + MESSAGES // 2, f"message-{MESSAGES // 2}", is_included=True)
 
@@ -198,6 +234,17 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     ),
     "counting old messages": lambda crowd: retention.count(conversations=crowd.pks[:500], before_ms=T + MESSAGES // 4),
     "deleting old messages": purge,
+    "acknowledging by time": acknowledge,
+    "acknowledging a range": lambda crowd: acknowledge(crowd, from_ms=T + MESSAGES // 4),
+    "acknowledging by id": lambda crowd: acknowledge(crowd, *[f"message-{number}" for number in range(100)]),
+    "acknowledging one conversation": lambda crowd: acknowledge(crowd, is_single=True),
+    "the conversations of messages": lambda crowd: receipts.conversations_of(
+        application=crowd.application.pk, message_ids=["message-1", "message-2"]
+    ),
+    "reading everything": lambda crowd: read(crowd, None),
+    "reading a part": lambda crowd: read(crowd, T + MESSAGES // 2),
+    "reading one conversation": lambda crowd: read(crowd, T + MESSAGES // 2, is_single=True),
+    "the marks of members": lambda crowd: receipts.of_members(conversation=crowd.pks[7]),
     "a query by members": lambda crowd: query(crowd, '{"m":{"$all":["client-333","client-666"]}}'),
 }
 
@@ -206,7 +253,7 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
 def test_a_statement_of_the_hot_path_reads_no_table_from_end_to_end(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Checklist 34, 51, 54, 61: on 200 000 messages in 20 000 conversations."""
+    """Checklist 34, 51, 54, 58, 59, 61, 70: on 200 000 messages in 20 000 conversations."""
     seen: list[tuple[str, Any]] = []
     execute = CursorWrapper._execute_with_wrappers  # type: ignore[attr-defined]
 
