@@ -2,12 +2,13 @@
 
 from imcore import identifiers
 from imcore.delivery.encoding import Priority
-from imcore.errors import ConversationRequestInvalid, ImError, InternalError
+from imcore.errors import ImError, InternalError
 from imcore.gateway.connection import Context
 from imcore.gateway.registry import command
 from imcore.protocol.message_pb2 import AckCommand, CommandType, DirectCommand, GenericCommand
 from imcore.throttles import MESSAGES
-from messaging.events import Body, Mentions
+from messaging.commands.bodies import body_of
+from messaging.events import Mentions
 from messaging.models import MessagingSettings
 from messaging.services import sending
 
@@ -36,7 +37,7 @@ async def direct(context: Context, request: GenericCommand) -> GenericCommand:
         conversation_id=message.cid,
         sender=context.client_id,
         session=context.session,
-        body=_body(message),
+        body=body_of(message, "msg", message.msg),
         push_data=message.pushData,
         mentions=Mentions(tuple(message.mentionPids), message.mentionAll),
         is_transient=message.transient,
@@ -54,12 +55,3 @@ def _check_supported(message: DirectCommand) -> None:
         raise InternalError("This server does not support will messages yet.")
     if message.toPeerIds or message.roomId:
         raise InternalError("This server does not support messages without a conversation.")
-
-
-def _body(message: DirectCommand) -> Body:
-    # C# takes a present, empty `binaryMsg` for a binary message, so only a filled one, or a lone one, is one.
-    if message.binaryMsg or (message.HasField("binaryMsg") and not message.HasField("msg")):
-        return Body(text=None, binary=message.binaryMsg)
-    if not message.HasField("msg"):
-        raise ConversationRequestInvalid("The message has no body.")
-    return Body(text=message.msg, binary=None)

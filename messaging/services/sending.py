@@ -85,7 +85,7 @@ async def send(
         if conversation.kind is _SYSTEM:
             # The store of upstream messages does not check the lists either.
             conversation = await _find(application, conversation_id, now_ms, TRANSIENT_MAX_AGE_SECONDS)
-        _check_size(settings, body, push_data, mentions)
+        check_size(settings, body, push_data, mentions)
         conversation = await _check_sender(conversation, sender, now_ms)
         if conversation.kind is _SYSTEM:
             return await _hand_to_service(
@@ -95,14 +95,19 @@ async def send(
             sent = _pass_on(conversation, sender, body, mentions, priority)
         else:
             sent = await _store(conversation, sender, body, mentions, priority, wants_receipt, deduplication_token)
-    except ConversationNotFound:
-        if await directory.was_deleted(application=application, conversation_id=conversation_id):
-            raise InvalidMessagingTarget("The conversation was deleted.") from None
-        raise
+    except ConversationNotFound as error:
+        raise await explain_missing(application, conversation_id, error) from None
     acknowledgement, event = sent
     if event is not None:
         router.publish(application, event, skip=session)
     return acknowledgement
+
+
+async def explain_missing(application: int, conversation_id: str, error: ConversationNotFound) -> ImError:
+    """Return what a send to no conversation is answered with: another error if there was one, but it was inactive."""
+    if await directory.was_deleted(application=application, conversation_id=conversation_id):
+        return InvalidMessagingTarget("The conversation was deleted.")
+    return error
 
 
 async def _find(application: int, conversation_id: str, now_ms: int, max_age_seconds: float) -> ConversationInfo:
@@ -111,8 +116,11 @@ async def _find(application: int, conversation_id: str, now_ms: int, max_age_sec
     )
 
 
-def _check_size(settings: MessagingSettings, body: Body, push_data: str, mentions: Mentions) -> None:
-    """Count what the sender wrote. Mentions are in it, since they are kept and cost a write each."""
+def check_size(settings: MessagingSettings, body: Body, push_data: str, mentions: Mentions) -> None:
+    """Raise MessageTooLong for more than the application allows of what the sender wrote.
+
+    Mentions are in it, since they are kept and cost a write each.
+    """
     size = len(body.binary if body.text is None and body.binary is not None else (body.text or "").encode())
     if push_data or mentions.client_ids:
         size += sum(len(part.encode()) for part in (push_data, *mentions.client_ids))
@@ -140,7 +148,8 @@ def _explained(error: type[ImError]) -> ImError:
     return error("Only members can send to this conversation." if error is InvalidMessagingTarget else "")
 
 
-def _audience(conversation: ConversationInfo) -> tuple[str, ...]:
+def audience(conversation: ConversationInfo) -> tuple[str, ...]:
+    """Return by which names those who hear what is said in a conversation are found."""
     return (room(conversation.pk),) if conversation.kind is _CHAT_ROOM else conversation.members
 
 
@@ -159,7 +168,7 @@ def _pass_on(conversation: ConversationInfo, sender: str, body: Body, mentions: 
         mentions=mentions,
         wants_receipt=False,
         priority=priority,
-        to=_audience(conversation),
+        to=audience(conversation),
         is_transient=True,
     )
     return Acknowledgement(message_id, at_ms), event
@@ -174,7 +183,7 @@ async def _store(
     wants_receipt: bool,
     deduplication_token: str,
 ) -> _Sent:
-    text, data = _storable(body)
+    text, data = storable(body)
     draft = Draft(
         message_id=identifiers.message_id(identifiers.now_ms()),
         application=conversation.application,
@@ -186,7 +195,7 @@ async def _store(
         data=data,
         is_binary=body.text is None,
         message_type=None if body.text is None else message_type(body.text),
-        mention_ids=tuple(client_id for client_id in mentions.client_ids if "\0" not in client_id),
+        mention_ids=storable_ids(mentions),
         mention_all=mentions.everybody,
         wants_receipt=wants_receipt,
         deduplication_token=_token(deduplication_token),
@@ -212,7 +221,7 @@ async def _store(
         mentions=mentions,
         wants_receipt=wants_receipt,
         priority=priority if conversation.kind is _CHAT_ROOM else _HIGH,
-        to=_audience(conversation),
+        to=audience(conversation),
         is_transient=False,
     )
     return acknowledgement, event
@@ -231,7 +240,7 @@ async def _hand_to_service(
     message_id = identifiers.message_id(at_ms)
     if is_transient:
         return Acknowledgement(message_id, at_ms)
-    text, data = _storable(body)
+    text, data = storable(body)
     draft = UpstreamDraft(
         message_id=message_id,
         application=conversation.application,
@@ -247,11 +256,16 @@ async def _hand_to_service(
     return Acknowledgement(*await _upstream.submit(draft))
 
 
-def _storable(body: Body) -> tuple[str | None, bytes | None]:
+def storable(body: Body) -> tuple[str | None, bytes | None]:
     """Return the columns of a body: text, or bytes, as which a text with U+0000 goes, too: PostgreSQL has none such."""
     if body.text is None:
         return None, body.binary
     return (None, body.text.encode()) if "\0" in body.text else (body.text, None)
+
+
+def storable_ids(mentions: Mentions) -> tuple[str, ...]:
+    """Return whom a message addresses of those who can exist: an id with a NUL is nobody's, and cannot be kept."""
+    return tuple(client_id for client_id in mentions.client_ids if "\0" not in client_id)
 
 
 def _address(text: str | None) -> str | None:
