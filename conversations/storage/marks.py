@@ -29,6 +29,7 @@ __all__ = [
     "find",
     "keep_read_receipts",
     "lock",
+    "lock_conversations",
     "object_ids",
     "of_members",
     "read",
@@ -168,9 +169,14 @@ def find(*, places: Collection[Place], now_ms: int) -> dict[Place, Mark]:
 def lock(*, places: Collection[Place], now_ms: int) -> dict[Place, Mark]:
     """Do as `find`, and lock the conversations until the caller's transaction ends, as `positions.advance` does."""
     if connection.vendor == "postgresql":
-        numbers = {mark.conversation for mark in find(places=places, now_ms=now_ms).values()}
-        list(Conversation.objects.select_for_update().filter(pk__in=numbers).order_by("pk").values_list("pk"))
+        lock_conversations(numbers={mark.conversation for mark in find(places=places, now_ms=now_ms).values()})
     return find(places=places, now_ms=now_ms)
+
+
+def lock_conversations(*, numbers: Collection[int]) -> list[int]:
+    """Lock conversations until the caller's transaction ends, as `positions.advance` does; return those there are."""
+    rows = Conversation.objects.select_for_update().filter(pk__in=numbers).order_by("pk")
+    return list(rows.values_list("pk", flat=True))
 
 
 def object_ids(*, conversations: Collection[int]) -> list[str]:

@@ -15,9 +15,11 @@ from conversations.storage import conversations, positions, queries
 from conversations.storage import retention as conversations_retention
 from conversations.storage.where import parse
 from imcore.models import Application
+from messaging.events import Body, Mentions
 from messaging.models import Message
-from messaging.storage import history, messages, receipts, retention
+from messaging.storage import history, messages, patches, receipts, retention
 from messaging.storage.history import Boundary
+from messaging.storage.patches import Change
 from messaging.storage.receipts import Ack, Place, Read
 from tests.messaging.storage.drafts import T, draft
 
@@ -210,6 +212,34 @@ def undone(work: Callable[[], Any]) -> Any:
     return found
 
 
+def patch(crowd: Crowd, *, is_recall: bool) -> Any:
+    """Edit or recall messages that mentioned members and everybody, in one long and one short conversation."""
+    first, second, _ = crowd.long.members
+    with transaction.atomic():
+        drafts = [
+            draft(crowd.long, first, mention_ids=(second,), mention_all=True, deduplication_token=None)
+            for _ in range(2)
+        ]
+        stored = messages.store(drafts, now_ms=T)
+        changes = [
+            Change(
+                conversation=crowd.long.pk,
+                message_id=one.message_id,
+                is_recall=is_recall,
+                body=Body("edited", None),
+                text="edited",
+                data=None,
+                message_type=None,
+                mentions=Mentions(),
+            )
+            for one in stored
+            if isinstance(one, messages.Stored)
+        ]
+        changed = patches.apply(changes, judge=lambda *facts: None, now_ms=T)
+        transaction.set_rollback(True)
+    return changed.unread
+
+
 MIDDLE = Boundary(T + MESSAGES // 4, "", is_included=False)
 NAMED = Boundary(T + MESSAGES // 2, f"message-{MESSAGES // 2}", is_included=True)
 
@@ -245,6 +275,8 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "reading a part": lambda crowd: read(crowd, T + MESSAGES // 2),
     "reading one conversation": lambda crowd: read(crowd, T + MESSAGES // 2, is_single=True),
     "the marks of members": lambda crowd: receipts.of_members(conversation=crowd.pks[7]),
+    "editing messages": lambda crowd: patch(crowd, is_recall=False),
+    "recalling messages": lambda crowd: patch(crowd, is_recall=True),
     "a query by members": lambda crowd: query(crowd, '{"m":{"$all":["client-333","client-666"]}}'),
 }
 
