@@ -14,6 +14,7 @@ from imcore.appsettings import ApplicationSnapshot, applications
 from imcore.bridge import in_database
 from imcore.gateway import lifecycle
 from imcore.models import Application
+from messaging.models import MessagingSettings
 from tests.imclient import ImClient, InProcess, Wire, sign_in
 
 _numbers = itertools.count(1)
@@ -97,3 +98,9 @@ def obey_settings(application: Application) -> Callable[..., Awaitable[None]]:
         await applications.refresh()
 
     return change
+
+
+@pytest.fixture
+async def patches_enabled(obey_settings: Callable[..., Awaitable[None]]) -> None:
+    """The test's application lets authors edit and recall."""
+    await obey_settings(MessagingSettings, edit_enabled=True, recall_enabled=True)

@@ -1,5 +1,5 @@
-"""Wire in: `session/…`, `direct`, `logs`, `ack`, `read`, `conv/max_read`."""
+"""Wire in: `session/…`, `direct`, `logs`, `patch/…`, `ack`, `read`, `conv/max_read`."""
 
-from messaging.commands import direct, history, receipts, session
+from messaging.commands import direct, history, patching, receipts, session
 
-__all__ = ["direct", "history", "receipts", "session"]
+__all__ = ["direct", "history", "patching", "receipts", "session"]

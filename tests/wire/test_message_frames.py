@@ -1,12 +1,15 @@
-"""Golden frames of messages: `direct`, its ack, its copies, and `logs`."""
+"""Golden frames of messages: `direct`, its ack, its copies, `logs`, and `patch`."""
 
 from typing import Any
 
+import pytest
+
 from conversations.policy import Kind
 from imcore.models import Application
-from imcore.protocol.message_pb2 import CommandType, GenericCommand, LogsCommand, OpType
+from imcore.protocol.message_pb2 import CommandType, GenericCommand, LogsCommand, OpType, PatchCommand
 from tests.conftest import SignIn
 from tests.imclient import ImClient
+from tests.messaging.patching import edit_of, recall_of
 from tests.messaging.support import command, heard, say, started
 from tests.wire.golden import assert_golden
 
@@ -110,3 +113,55 @@ async def test_logs_refused(application: Application, signed_in: SignIn) -> None
     frames = await exchange(mary, CommandType.logs, logsMessage=LogsCommand(cid=room))
 
     assert_golden("logs_refused", *frames)
+
+
+@pytest.mark.usefixtures("patches_enabled")
+async def test_patch_edit(application: Application, signed_in: SignIn) -> None:
+    """An edit with mentions, and what the other member hears, who was not mentioned before; then bytes, as of Java."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    ack = await say(tom, room, '{"_lctype":-1,"_lctext":"helo"}')
+    await heard(jerry)
+    text = '{"_lctype":-1,"_lctext":"hello, @jerry"}'
+    as_text = edit_of(room, ack, text, mentionPids=["jerry"], mentionAll=True)
+    as_bytes = edit_of(room, ack, data=b"\0\1\2\xff", mentionPids=["jerry"], mentionAll=True)
+
+    frames = []
+    for item in (as_text, as_bytes):
+        body = PatchCommand(patches=[item])
+        frames += await exchange(tom, CommandType.patch, op=OpType.modify, patchMessage=body)
+        frames.append(await jerry.next_notice())
+        if item is as_text:
+            frames.append(await jerry.next_notice())
+
+    assert_golden("patch_edit", *frames)
+
+
+@pytest.mark.usefixtures("patches_enabled")
+async def test_patch_recall(application: Application, signed_in: SignIn) -> None:
+    """A recall, what the other member hears of it, its new count included, and history."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    ack = await say(tom, room, '{"_lctype":-1,"_lctext":"oops"}')
+    await heard(jerry)
+    body = PatchCommand(patches=[recall_of(room, ack)])
+
+    frames = await exchange(tom, CommandType.patch, op=OpType.modify, patchMessage=body)
+    notices = [await jerry.next_notice(), await jerry.next_notice()]
+    logs = await exchange(jerry, CommandType.logs, logsMessage=LogsCommand(cid=room))
+
+    assert_golden("patch_recall", *frames, *notices, logs[1])
+
+
+@pytest.mark.usefixtures("patches_enabled")
+async def test_patch_refused(application: Application, signed_in: SignIn) -> None:
+    """The error of editing what somebody else wrote."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    ack = await say(tom, room, "mine")
+    await heard(jerry)
+    body = PatchCommand(patches=[edit_of(room, ack, "yours")])
+
+    frames = await exchange(jerry, CommandType.patch, op=OpType.modify, patchMessage=body)
+
+    assert_golden("patch_refused", *frames)

@@ -211,6 +211,7 @@ def test_every_command_counts_as_what_it_is() -> None:
         (SESSION, OpType.open),
         (SESSION, OpType.close),
         (SESSION, OpType.refresh),
+        (CommandType.patch, OpType.modified),
     }
     assert counted.pop(throttles.MESSAGES) == {(CommandType.direct, None)}
     assert counted.pop(throttles.HISTORY) == {(LOGS, None)}
