@@ -108,9 +108,25 @@ class MessageAdmin(WrittenAdmin):
 
     fields = (
         "message_id", "application", "conversation", "seq", "sent", "sender", "body", "is_binary", "message_type",
-        "mention_all", "mention_ids", "wants_receipt", "deduplication_token",
+        "mention_all", "mention_ids", "patched", "is_recalled", "wants_receipt", "delivered", "read",
+        "deduplication_token",
     )  # fmt: skip
     readonly_fields = fields
+
+    @admin.display(description="last edited or recalled")
+    def patched(self, message: Message) -> str:
+        """Return when its author changed it."""
+        return date_of(message.patch_ms)
+
+    @admin.display(description="first delivered")
+    def delivered(self, message: Message) -> str:
+        """Return when another member first had it."""
+        return date_of(message.ack_ms)
+
+    @admin.display(description="first read")
+    def read(self, message: Message) -> str:
+        """Return when another member first read it."""
+        return date_of(message.read_ms)
 
 
 @admin.register(SysMessage)

@@ -1,5 +1,7 @@
 """The dashboard's pages of messages and devices."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -126,6 +128,23 @@ def test_one_message_is_shown_whole_and_cannot_be_changed(supporter: Client, con
         assert supporter.post(url, {"text": "forged"}).status_code == 403
         assert supporter.post(reverse("admin:messaging_message_delete", args=[shown.pk])).status_code == 403
     assert supporter.get(reverse("admin:messaging_message_add")).status_code == 403
+
+
+def test_a_message_shows_when_it_was_patched_delivered_and_read(supporter: Client, conversation: Conversation) -> None:
+    """Checklist 64, 65: and that it was recalled; nothing of what has not happened."""
+    untouched = message(conversation, "as it was")
+    recalled = message(conversation, '{"_lctype":-127}', seq=2)
+    Message.objects.filter(pk=recalled.pk).update(
+        patch_ms=AT_MS + 3_600_000, ack_ms=AT_MS + 1000, read_ms=AT_MS + 60_000, is_recalled=True
+    )
+
+    shown = supporter.get(reverse("admin:messaging_message_change", args=[recalled.pk])).content.decode()
+    plain = supporter.get(reverse("admin:messaging_message_change", args=[untouched.pk])).content.decode()
+
+    for field, date in (("patched", "15:22:40"), ("delivered", "14:22:41"), ("read", "14:23:40")):
+        assert re.search(rf"field-{field}\b.*?2020-01-21 {date} UTC", shown, re.DOTALL), field
+        assert not re.search(rf'field-{field}\b(?:(?!class="form-row).)*UTC', plain, re.DOTALL), field
+    assert 'alt="True"' in re.search(r"field-is_recalled.*?</div>\s*</div>", shown, re.DOTALL)[0]  # type: ignore[index]
 
 
 def test_the_list_takes_as_many_queries_however_long_it_is(
