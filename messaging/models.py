@@ -117,7 +117,8 @@ class DeviceState(models.TextChoices):
 
     SIGNED_IN = "signed in"
     CLOSED = "closed"
-    KICKED = "kicked"  # by another device with its tag, or by the application
+    KICKED = "kicked"  # by another device with its tag
+    SIGNED_OUT = "signed out"  # by the application
 
 
 class Device(models.Model):

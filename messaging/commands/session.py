@@ -1,6 +1,7 @@
 """`session/open`, `close`, `refresh`, `query`."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from conversations.services import rooms
 from imcore import limits
@@ -39,7 +40,7 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
     """Sign a client in (realtime-protocol 4.1.1).
 
     An open for a client that is signed in on this connection already takes the old session's place, so nothing is
-    delivered twice.
+    delivered twice. Other devices with its tag are looked at when it is on line (`sessions.claim_tag`).
     """
     asked = request.sessionMessage
     bitmap = asked.configBitmap if asked.HasField("configBitmap") else None
@@ -63,6 +64,7 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
             signature=Signature(asked.s, asked.t, asked.n),
             # An anonymous client's id is made up here: its signature covers an empty one.
             signed_client_id=request.peerId,
+            is_return=asked.r,
             now=now,
         )
     device = signed_in.device
@@ -73,10 +75,18 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
         token_generation=device.generation,
         tag=device.tag,
         config_bitmap=device.config_bitmap,
+        key=signed_in.key,
+        has_will=device.has_will,
     )
     is_return = bool(asked.st or asked.r or context.lane.session is not None)
     try:
         await context.connection.open_session(context.lane, session)
+        evicted = await sessions.claim_tag(
+            application=context.application, client_id=context.client_id, signed_in=signed_in, is_return=asked.r
+        )
+        context.after_reply.append(
+            partial(sessions.tell_evicted, application=context.application.pk, evicted=evicted),
+        )
         await rooms.come_back(
             application=context.application.pk,
             session=session,
@@ -97,8 +107,10 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
 @command(CommandType.session, OpType.close, throttle=None)
 async def close(context: Context, request: GenericCommand) -> GenericCommand:
     """Sign the client out here and void its tokens. JavaScript waits for the reply before it drops the socket."""
-    await rooms.sign_out(application=context.application.pk, session=context.session)
-    await sessions.close(device=context.session.device)
+    session = context.session  # which the server may end meanwhile
+    await rooms.sign_out(application=context.application.pk, session=session)
+    await sessions.close(device=session.device)
+    session.has_will = False
     context.after_reply.append(lambda: context.connection.close_session(context.lane))
     return _answer(OpType.closed)
 

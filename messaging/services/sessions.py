@@ -1,11 +1,16 @@
-"""Signing in: from credentials to a device and its session token.
+"""Signing in: from credentials to a device and its session token, and who must leave for it.
 
 A token is signed with the application's master key and names a device, a generation of its tokens and an expiry. The
 rest of what a re-open may leave out is in the device's row.
+
+Of the devices with one tag one is on line (docs/adr/0014). An open writes that its device is signed in, is found on
+the presence table under the device's name, and looks at the others only then (`claim_tag`): so of two that come at the
+same time at least one sees the other, on whatever node.
 """
 
 import hashlib
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -14,12 +19,16 @@ from django.core import signing
 from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
 from imcore.capabilities import ASSUMED
-from imcore.errors import SessionRequired, SessionTokenExpired, SignatureFailed
+from imcore.delivery import router
+from imcore.delivery.node import node
+from imcore.delivery.presence import device as device_name
+from imcore.errors import ImError, KickedByApp, SessionConflict, SessionRequired, SessionTokenExpired, SignatureFailed
 from imcore.session_tokens import session_tokens_verified_by
 from imcore.signatures import Signature, is_valid, login
+from messaging.events import SessionsEnded
 from messaging.models import DeviceState, MessagingSettings
 from messaging.storage import devices
-from messaging.storage.devices import SignedInDevice
+from messaging.storage.devices import KnownDevice, SignedInDevice, TagHolders
 
 NO_TAG = "default"  # realtime-protocol 4.1.2: the same as none
 _TEXT_MAX = 64
@@ -39,10 +48,12 @@ class SessionToken:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The answer to a successful open."""
+    """The answer to a successful open. `key` tells its session from others of the device; `by_token`: how it came."""
 
     device: SignedInDevice
     token: SessionToken
+    key: str
+    by_token: bool
 
 
 async def open_with_token(
@@ -50,19 +61,28 @@ async def open_with_token(
 ) -> SignedIn:
     """Re-open a session with nothing but its token; tag and identity are the device's.
 
-    Raises SessionTokenExpired for an unknown or expired token, SessionRequired for one that `session/close` has ended:
-    4112 would make JavaScript come back without any token (realtime-protocol 4.1.2).
+    Raises SessionConflict for the token of a device that was kicked, however old, SessionTokenExpired for an unknown or
+    expired one, and SessionRequired for one that `session/close` has ended: 4112 would make JavaScript come back
+    without any token (realtime-protocol 4.1.2).
     """
-    pk, generation = _read(application, token, now)
-    known = await in_database(devices.load, application=application.pk, device=pk)
-    if known is None or known.client_id != client_id:
-        raise SessionTokenExpired
-    if known.state == DeviceState.CLOSED or known.device.generation != generation:
-        raise SessionRequired("The session was closed.")
-    bitmap = known.device.config_bitmap if config_bitmap is None else config_bitmap
-    await in_database(devices.come_back, device=pk, config_bitmap=bitmap, at=now)
-    device = SignedInDevice(pk, generation, known.device.tag, bitmap)
-    return SignedIn(device, issue_token(application=application, device=pk, generation=generation, now=now))
+    pk, generation, is_expired = _read(application, token, now)
+    device, key = None, _new_key()
+    if not is_expired:
+        device = await in_database(
+            devices.come_back,
+            application=application.pk,
+            client_id=client_id,
+            device=pk,
+            generation=generation,
+            config_bitmap=config_bitmap,
+            session_key=key,
+            at=now,
+        )
+    if device is None:
+        known = await in_database(devices.load, application=application.pk, device=pk)
+        raise _refusal(known, client_id, is_expired=is_expired)
+    issued = issue_token(application=application, device=pk, generation=generation, now=now)
+    return SignedIn(device, issued, key, by_token=True)
 
 
 async def open_session(
@@ -75,14 +95,17 @@ async def open_session(
     user_agent: str,
     signature: Signature,
     signed_client_id: str,
+    is_return: bool,
     now: datetime,
 ) -> SignedIn:
     """Sign a client in from a device: `identity` is its deviceId, else its deviceToken, else empty.
 
-    Raises SignatureFailed where the application wants signatures and this is none of its own, or an old one.
+    Raises SignatureFailed where the application wants signatures and this is none of its own, or an old one; and
+    SessionConflict for a device that was kicked and wants to go on (`is_return`, `r` on the wire).
     """
     if application.of(MessagingSettings).sign_login:
         _check_signature(application, signature, signed_client_id, now)
+    key = _new_key()
     device = await in_database(
         devices.sign_in,
         application=application.pk,
@@ -92,10 +115,63 @@ async def open_session(
         config_bitmap=config_bitmap,
         assumed_bitmap=ASSUMED,
         user_agent=user_agent.replace("\0", "")[:_USER_AGENT_MAX],
+        session_key=key,
+        even_if_kicked=not is_return,
         at=now,
     )
+    if device is None:
+        raise SessionConflict("This device was signed out by another one.")
     token = issue_token(application=application, device=device.pk, generation=device.generation, now=now)
-    return SignedIn(device, token)
+    return SignedIn(device, token, key, by_token=False)
+
+
+async def claim_tag(
+    *, application: ApplicationSnapshot, client_id: str, signed_in: SignedIn, is_return: bool
+) -> Sequence[int]:
+    """Settle which device with a tag is on line, once the new session is on the presence table.
+
+    A log-in evicts the others, and the answer is which (`tell_evicted`). A return gives way to one that is on line
+    (realtime-protocol 4.1.2). Raises SessionConflict to who must not stay; or what else has ended its device meanwhile.
+    """
+    device = signed_in.device
+    if not device.tag:
+        return ()
+    evicts = not is_return or application.of(MessagingSettings).reopen_evicts
+    look: Callable[..., TagHolders] = devices.evict_others if evicts else devices.holders
+    found = await in_database(
+        look,
+        application=application.pk,
+        client_id=client_id,
+        tag=device.tag,
+        device=device.pk,
+        generation=device.generation,
+    )
+    if not found.is_signed_in:
+        raise _refusal(found.itself, client_id)
+    if evicts:
+        return found.others
+    names = {device_name(pk): pk for pk in found.others}
+    rivals = [names[name] for name in await node.presence.online(application.pk, list(names))]
+    if rivals:
+        await _give_way(signed_in, rivals)
+    return ()
+
+
+def tell_evicted(*, application: int, evicted: Sequence[int]) -> None:
+    """Tell the sessions of evicted devices, on whatever node, and end them; their connections go on."""
+    if evicted:
+        to = tuple(map(device_name, evicted))
+        router.publish(application, SessionsEnded(to=to, code=SessionConflict.code, reason=SessionConflict.reason))
+
+
+async def kick(*, application: int, client_id: str, reason: str) -> None:
+    """Sign a client out of all its devices on behalf of its application; `reason` is told to it (4.1.2).
+
+    Its tokens are void. It may sign in anew, as anybody may: SDKs are told 4112 when they come back with a token.
+    """
+    await in_database(devices.sign_out, application=application, client_id=client_id)
+    event = SessionsEnded(to=(client_id,), code=KickedByApp.code, reason=KickedByApp.reason, detail=reason)
+    router.publish(application, event)
 
 
 def issue_token(*, application: ApplicationSnapshot, device: int, generation: int, now: datetime) -> SessionToken:
@@ -111,16 +187,16 @@ async def verify_token(*, application: ApplicationSnapshot, client_id: str, toke
 
     Also for one that `session/close` has ended: Objective-C asks for a new token then, and is refused there.
     """
-    pk, generation = _read(application, token, datetime.now(UTC))
-    known = await in_database(devices.load, application=application.pk, device=pk)
-    if known is None or known.client_id != client_id:
+    pk, generation, is_expired = _read(application, token, datetime.now(UTC))
+    if is_expired:
         raise SessionTokenExpired
-    if known.state == DeviceState.CLOSED or known.device.generation != generation:
+    known = await in_database(devices.load, application=application.pk, device=pk)
+    if known != KnownDevice(client_id, DeviceState.SIGNED_IN, generation):
         raise SessionTokenExpired
 
 
 async def close(*, device: int) -> None:
-    """Sign a device out: every token it has is void."""
+    """Sign a device out: every token it has is void, and nothing is said in its client's name."""
     await in_database(devices.close, device=device)
 
 
@@ -130,6 +206,18 @@ async def forget_devices(*, now: datetime) -> int:
     while deleted := await in_database(devices.forget, seen_before=now - FORGET_AFTER, limit=FORGET_BATCH):
         total += deleted
     return total
+
+
+async def _give_way(signed_in: SignedIn, rivals: Sequence[int]) -> None:
+    must_go = await in_database(
+        devices.give_way,
+        device=signed_in.device.pk,
+        session_key=signed_in.key,
+        rivals=rivals,
+        by_token=signed_in.by_token,
+    )
+    if must_go:
+        raise SessionConflict("Another device is signed in with this tag.")
 
 
 def _check_signature(application: ApplicationSnapshot, signature: Signature, client_id: str, now: datetime) -> None:
@@ -143,14 +231,28 @@ def _signer(application: ApplicationSnapshot) -> signing.Signer:
     return signing.Signer(key=application.master_key, salt="imcore.session-token")
 
 
-def _read(application: ApplicationSnapshot, token: str, now: datetime) -> tuple[int, int]:
+def _read(application: ApplicationSnapshot, token: str, now: datetime) -> tuple[int, int, bool]:
+    """Return the device and generation that a token names, and whether its time is over."""
     try:
         device, generation, expires_ms = _signer(application).unsign_object(token)
     except (signing.BadSignature, ValueError, TypeError) as error:
         raise SessionTokenExpired from error
-    if datetime.fromtimestamp(expires_ms / 1000, UTC) <= now:
-        raise SessionTokenExpired
-    return device, generation
+    return device, generation, datetime.fromtimestamp(expires_ms / 1000, UTC) <= now
+
+
+def _refusal(known: KnownDevice | None, client_id: str, *, is_expired: bool = False) -> ImError:
+    """Return why a device cannot go on with what it has."""
+    if known is None or known.client_id != client_id:
+        return SessionTokenExpired()
+    if known.state == DeviceState.KICKED:
+        return SessionConflict("This device was signed out by another one.")
+    if is_expired or known.state == DeviceState.SIGNED_OUT:
+        return SessionTokenExpired()
+    return SessionRequired("The session was closed.")
+
+
+def _new_key() -> str:
+    return secrets.token_urlsafe(12)
 
 
 def _short(text: str) -> str:

@@ -1,44 +1,76 @@
-"""Devices: the record behind every session token."""
+"""Devices: the record behind every session token, and who of those with one tag may be signed in."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db import connection
-from django.db.models import F
+from django.db import connection, transaction
+from django.db.models import F, Q, QuerySet
 
-from messaging.models import Device, DeviceState
+from messaging.models import Device, DeviceState, Will
 
-_SIGN_IN = """
+_FOUND = """
+RETURNING id, generation, tag, config_bitmap,
+  EXISTS (SELECT 1 FROM messaging_will WHERE messaging_will.device_id = messaging_device.id)
+"""
+
+_SIGN_IN = f"""
 INSERT INTO messaging_device
-  (application_id, client_id, identity, tag, config_bitmap, state, generation, user_agent, first_seen_at, last_seen_at)
-VALUES (%s, %s, %s, %s, %s, %s, 1, %s, %s, %s)
+  (application_id, client_id, identity, tag, config_bitmap, state, generation, user_agent, session_key, first_seen_at,
+   last_seen_at)
+VALUES (%s, %s, %s, %s, %s, %s, 1, %s, %s, %s, %s)
 ON CONFLICT (application_id, client_id, identity) DO UPDATE SET
   tag = excluded.tag,
   config_bitmap = CASE WHEN %s THEN excluded.config_bitmap ELSE messaging_device.config_bitmap END,
   state = excluded.state,
   user_agent = CASE WHEN excluded.user_agent <> '' THEN excluded.user_agent ELSE messaging_device.user_agent END,
+  session_key = excluded.session_key,
   last_seen_at = excluded.last_seen_at
-RETURNING id, generation, config_bitmap
-"""
+WHERE messaging_device.state <> %s
+{_FOUND}
+"""  # noqa: S608 - a constant
+
+_COME_BACK = f"""
+UPDATE messaging_device
+SET config_bitmap = COALESCE(%s, config_bitmap), session_key = %s, last_seen_at = %s
+WHERE id = %s AND application_id = %s AND client_id = %s AND state = %s AND generation = %s
+{_FOUND}
+"""  # noqa: S608 - a constant
 
 
 @dataclass(frozen=True, slots=True)
 class SignedInDevice:
-    """A device whose client is signed in: its number, the generation of its tokens, and what it declared."""
+    """A device whose client is signed in: its number, the generation of its tokens, and what it declared.
+
+    `has_will`: something is to be said in the client's name if this device is lost.
+    """
 
     pk: int
     generation: int
     tag: str
     config_bitmap: int
+    has_will: bool
 
 
 @dataclass(frozen=True, slots=True)
 class KnownDevice:
-    """A device as a token's check finds it."""
+    """What is known of a device when it, or its token, turns up."""
 
     client_id: str
     state: DeviceState
-    device: SignedInDevice
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagHolders:
+    """A device as it is now (None: forgotten), and the others of its client that are signed in with its tag.
+
+    `is_signed_in`: with the generation that was asked for.
+    """
+
+    itself: KnownDevice | None
+    is_signed_in: bool
+    others: tuple[int, ...]
 
 
 def sign_in(
@@ -50,9 +82,14 @@ def sign_in(
     config_bitmap: int | None,
     assumed_bitmap: int,
     user_agent: str,
+    session_key: str,
+    even_if_kicked: bool,
     at: datetime,
-) -> SignedInDevice:
-    """Note that a client signs in from a device, new or known. Without a bitmap the one last declared stands."""
+) -> SignedInDevice | None:
+    """Note that a client signs in from a device, new or known. Without a bitmap the one last declared stands.
+
+    None if the device was kicked, unless it may sign in `even_if_kicked`.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             _SIGN_IN,
@@ -64,32 +101,100 @@ def sign_in(
                 assumed_bitmap if config_bitmap is None else config_bitmap,
                 DeviceState.SIGNED_IN.value,
                 user_agent,
+                session_key,
                 at,
                 at,
                 config_bitmap is not None,
+                "" if even_if_kicked else DeviceState.KICKED.value,
             ],
         )
-        pk, generation, bitmap = cursor.fetchone()
-    return SignedInDevice(pk, generation, tag, bitmap)
+        row = cursor.fetchone()
+    return None if row is None else _signed_in(*row)
+
+
+def come_back(
+    *,
+    application: int,
+    client_id: str,
+    device: int,
+    generation: int,
+    config_bitmap: int | None,
+    session_key: str,
+    at: datetime,
+) -> SignedInDevice | None:
+    """Note that a device re-opened its session with a token of this generation; None if that is void."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _COME_BACK,
+            [
+                config_bitmap,
+                session_key,
+                at,
+                device,
+                application,
+                client_id,
+                DeviceState.SIGNED_IN.value,
+                generation,
+            ],
+        )
+        row = cursor.fetchone()
+    return None if row is None else _signed_in(*row)
 
 
 def load(*, application: int, device: int) -> KnownDevice | None:
     """Return a device by its number, or None."""
-    row = Device.objects.filter(application_id=application, pk=device).first()
-    if row is None:
-        return None
-    signed_in = SignedInDevice(row.pk, row.generation, row.tag, row.config_bitmap)
-    return KnownDevice(row.client_id, DeviceState(row.state), signed_in)
+    return _known(Device.objects.filter(application_id=application, pk=device).first())
 
 
-def come_back(*, device: int, config_bitmap: int, at: datetime) -> None:
-    """Note that a device re-opened its session with a token."""
-    Device.objects.filter(pk=device).update(config_bitmap=config_bitmap, last_seen_at=at)
+def holders(*, application: int, client_id: str, tag: str, device: int, generation: int) -> TagHolders:
+    """Return who is signed in with a device's tag."""
+    return _holders(_of_tag(application, client_id, tag, device), device, generation)
 
 
+@transaction.atomic
+def evict_others(*, application: int, client_id: str, tag: str, device: int, generation: int) -> TagHolders:
+    """Make a device the only one that is signed in with its tag; its `others` were that, and are kicked now.
+
+    Nothing happens if the device itself is not signed in any more: of two that come at once, one kicks the other.
+    """
+    found = _holders(_in_order(_of_tag(application, client_id, tag, device)), device, generation)
+    if not found.is_signed_in:
+        return replace(found, others=())
+    if found.others:
+        Device.objects.filter(pk__in=found.others).update(state=DeviceState.KICKED, generation=F("generation") + 1)
+    return found
+
+
+@transaction.atomic
+def give_way(*, device: int, session_key: str, rivals: Sequence[int], by_token: bool) -> bool:
+    """Take back that a device is signed in, in favour of others that are; return whether it was.
+
+    It was not if none of them is there any more: of two that come at once and find each other, the first to get here
+    gives way to the second. Who came by a token stays as it was before.
+    """
+    locked = {row.pk: row for row in _in_order(Device.objects.filter(pk__in=[device, *rivals]))}
+    # Who gave way has no session.
+    if not any(row.session_key and row.state == DeviceState.SIGNED_IN for pk, row in locked.items() if pk != device):
+        return False
+    Device.objects.filter(pk=device, session_key=session_key, state=DeviceState.SIGNED_IN).update(
+        session_key="", state=DeviceState.SIGNED_IN if by_token else DeviceState.CLOSED
+    )
+    return True
+
+
+@transaction.atomic
 def close(*, device: int) -> None:
-    """Void every token of a device."""
+    """Void every token of a device, and the will that was left on it."""
+    Will.objects.filter(device=device).delete()
     Device.objects.filter(pk=device).update(state=DeviceState.CLOSED, generation=F("generation") + 1)
+
+
+@transaction.atomic
+def sign_out(*, application: int, client_id: str) -> None:
+    """Void every token of a client. Those that were void already stay so for the reason they were."""
+    devices = Device.objects.filter(application=application, client_id=client_id, state=DeviceState.SIGNED_IN)
+    signed_in = [row.pk for row in _in_order(devices)]
+    Device.objects.filter(pk__in=signed_in).update(state=DeviceState.SIGNED_OUT, generation=F("generation") + 1)
 
 
 def forget(*, seen_before: datetime, limit: int) -> int:
@@ -101,3 +206,30 @@ def forget(*, seen_before: datetime, limit: int) -> int:
     )
     Device.objects.filter(id__in=ids).delete()
     return len(ids)
+
+
+def _signed_in(pk: int, generation: int, tag: str, config_bitmap: int, has_will: bool) -> SignedInDevice:
+    return SignedInDevice(pk, generation, tag, config_bitmap, bool(has_will))
+
+
+def _known(row: Device | None) -> KnownDevice | None:
+    return None if row is None else KnownDevice(row.client_id, DeviceState(row.state), row.generation)
+
+
+def _of_tag(application: int, client_id: str, tag: str, device: int) -> QuerySet[Device]:
+    """Return a device, whatever has become of it, and those that are signed in with its tag."""
+    return Device.objects.filter(
+        Q(pk=device) | Q(tag=tag, state=DeviceState.SIGNED_IN), application=application, client_id=client_id
+    )
+
+
+def _in_order(devices: QuerySet[Device]) -> QuerySet[Device]:
+    """Lock devices in one order, so that no two transactions wait for each other."""
+    return devices.select_for_update().order_by("pk")
+
+
+def _holders(devices: QuerySet[Device], device: int, generation: int) -> TagHolders:
+    found = {row.pk: row for row in devices}
+    itself = _known(found.pop(device, None))
+    is_signed_in = itself is not None and (itself.state, itself.generation) == (DeviceState.SIGNED_IN, generation)
+    return TagHolders(itself, is_signed_in, tuple(found))

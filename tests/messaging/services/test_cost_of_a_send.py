@@ -10,30 +10,11 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from conversations.services import directory
-from imcore import bridge
 from imcore.delivery import encoding, router
 from imcore.models import Application
 from tests.conftest import SignIn
 from tests.messaging.gate import Gate, together
 from tests.messaging.support import attempt, heard, say, started
-
-# What the applications' refresher asks once a second, whatever is sent.
-NOT_OURS = {"_versions", "_load"}
-
-
-@pytest.fixture
-def crossings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The storage functions that were run in the database, by name."""
-    names: list[str] = []
-    run = bridge._unit_of_work
-
-    def recorded(work: Any) -> Any:
-        if work.func.__name__ not in NOT_OURS:
-            names.append(work.func.__name__)
-        return run(work)
-
-    monkeypatch.setattr(bridge, "_unit_of_work", recorded)
-    return names
 
 
 @pytest.fixture
