@@ -43,7 +43,7 @@ class FactsAdmin(_ModelAdmin):
     list_select_related: ClassVar[tuple[str, ...]] = ("application",)
     # An order that no index gives would sort the whole table.
     sortable_by = ()
-    actions = None
+    actions: tuple[str, ...] | None = None
 
     @admin.display(description="application")
     def tenant(self, row: Any) -> str:

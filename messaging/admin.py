@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 
 from conversations.services import naming
 from imcore.bridge import in_async
-from imcore.dashboard import FactsAdmin, date_of
+from imcore.dashboard import COUNTED_MAX, FactsAdmin, date_of
 from messaging.models import Device, Message, SysMessage
+from messaging.services import sessions
 
 PREVIEW_CHARACTERS = 80
 
@@ -153,6 +156,34 @@ class DeviceAdmin(FactsAdmin):
         "last_seen_at",
     )  # fmt: skip
     readonly_fields = fields
+    actions = ("sign_out",)
+
+    def has_sign_out_permission(self, request: HttpRequest) -> bool:
+        """Who may change devices may do the one thing there is to do to them."""
+        return request.user.has_perm("messaging.change_device")
+
+    @admin.action(description="Sign out their clients", permissions=["sign_out"])
+    def sign_out(self, request: HttpRequest, queryset: QuerySet[Device]) -> HttpResponse | None:
+        """Sign the clients of some devices out, once that has been confirmed."""
+        devices = list(queryset[:COUNTED_MAX])
+        clients = {(device.application, device.client_id): device for device in devices}
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": "Sign out",
+                "opts": self.opts,
+                "clients": clients,
+                "selected": [device.pk for device in devices],
+                "action_checkbox_name": ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "admin/messaging/device/sign_out.html", context)
+        for (application, client_id), device in clients.items():
+            in_async(
+                sessions.kick, application=application.pk, client_id=client_id, reason=request.POST.get("reason", "")
+            )
+            self.log_change(request, device, "Signed the client out.")
+        self.message_user(request, f"{len(clients)} signed out.")
+        return None
 
 
 def _name_conversations(messages: list[Any]) -> None:

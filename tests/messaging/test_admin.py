@@ -3,15 +3,24 @@
 import re
 
 import pytest
-from django.test import Client
+from asgiref.sync import sync_to_async
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.db import connections
+from django.test import AsyncClient, Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from conversations.models import Conversation
 from imcore import identifiers
+from imcore.bridge import in_database
 from imcore.models import Application
+from imcore.protocol.message_pb2 import CommandType, OpType
 from messaging.models import Device, DeviceState, Message, SysMessage
+from tests.conftest import SignIn
 from tests.dashboard import logged_in
 
 LIST = reverse("admin:messaging_message_changelist")
@@ -219,3 +228,48 @@ def test_devices_show_who_signed_in_from_where(supporter: Client, application: A
     assert [one.pk for one in by_state.context["cl"].result_list] == [device.pk]
     assert "js/5.0.0" in page
     assert 'name="_save"' not in page
+
+
+async def test_an_administrator_signs_a_client_out(application: Application, signed_in: SignIn) -> None:
+    """Once it is confirmed; all its devices are told, and the deed is in the log."""
+    phone, web = await signed_in("tom", deviceId="phone"), await signed_in("tom", deviceId="web")
+    mary = await signed_in("mary")
+    browser = AsyncClient()
+    browser.cookies = await in_database(lambda: logged_in().cookies)
+    device = await in_database(lambda: Device.objects.get(application=application, identity="web"))
+    asked = {"action": "sign_out", ACTION_CHECKBOX_NAME: [device.pk]}
+
+    try:
+        page = await browser.post(DEVICES, asked)
+        await phone.nothing_more()
+        done = await browser.post(DEVICES, {**asked, "confirmed": "yes", "reason": "lost phone"})
+    finally:
+        # The thread of the views keeps its connection to the database, which could not be dropped.
+        await sync_to_async(connections.close_all)()
+
+    assert "tom of" in page.content.decode()
+    assert done.status_code == 302
+    for client in (phone, web):
+        body = (await client.notice(CommandType.session, OpType.closed)).sessionMessage
+        assert (body.code, body.reason, body.detail) == (4115, "KICKED_BY_APP", "lost phone")
+    await mary.nothing_more()
+    log = await in_database(lambda: LogEntry.objects.get(object_id=str(device.pk), user__username="supporter"))
+    assert log.change_message == "Signed the client out."
+
+
+def test_who_may_only_look_signs_nobody_out(application: Application) -> None:
+    """It takes the permission to change devices."""
+    viewer = get_user_model().objects.create_user(f"viewer of {application.pk}", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_device"))
+    device = Device.objects.create(
+        application=application, client_id="tom", identity="phone", last_seen_at=timezone.now()
+    )
+    browser = Client()
+    browser.force_login(viewer)
+
+    page = browser.get(DEVICES, {"application__id__exact": application.pk})
+    browser.post(DEVICES, {"action": "sign_out", ACTION_CHECKBOX_NAME: [device.pk], "confirmed": "yes"})
+
+    assert "sign_out" not in page.content.decode()
+    device.refresh_from_db()
+    assert device.state == DeviceState.SIGNED_IN
