@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 CLIENTS_PER_CONNECTION = 100
 CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
+CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
+RETURN_SECONDS = 30.0  # for a client that was sent away to have gone: then it is lost as others are
 # How long after its opening a session may still be handed a message that it was told of then: what delivery may take.
 SETTLE_SECONDS = 5.0
 
@@ -192,6 +194,7 @@ class Connection:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._timer: asyncio.TimerHandle | None = None
+        self._sent_away_at: float | None = None
         self.outbound = Outbound(
             send,
             overflow=self.cut_off,
@@ -298,8 +301,15 @@ class Connection:
         """Send one command to this connection alone."""
         self.outbound.offer(self.event(command.SerializeToString()))
 
+    @property
+    def is_expected_back(self) -> bool:
+        """Whether this ends because the server wants its clients to go elsewhere."""
+        sent_away_at = self._sent_away_at
+        return sent_away_at is not None and asyncio.get_running_loop().time() - sent_away_at < RETURN_SECONDS
+
     def ask_to_leave(self) -> None:
         """Send `goaway`, once per session with its client id, as each SDK needs it (realtime-protocol 1.7)."""
+        self._sent_away_at = asyncio.get_running_loop().time()
         clients = [lane.client_id for lane in self.lanes.values() if lane.session is not None]
         for client_id in clients:
             self.send(GenericCommand(cmd=CommandType.goaway, peerId=client_id, service=IM_SERVICE))
@@ -314,6 +324,11 @@ class Connection:
         self.is_closing = True
         self.outbound.offer({"type": "websocket.close", "code": code, "reason": reason})
         self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._abort)
+
+    def close_for_now(self) -> None:
+        """Close the WebSocket because the server stops: clients come back by themselves."""
+        self._sent_away_at = asyncio.get_running_loop().time()
+        self.close(CLOSE_CODE_GOING_AWAY)
 
     def cut_off(self) -> None:
         """End the connection at once: its client does not keep up, and finds out by coming back what it missed."""

@@ -16,7 +16,6 @@ from imcore.gateway.connection import connections
 logger = logging.getLogger(__name__)
 
 LAST_WORDS_SECONDS = 5.0  # for what ended sessions leave to be written
-CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
 
 _background = SimpleNamespace(is_running=False, is_draining=False, watch=None)
 
@@ -81,4 +80,4 @@ def is_draining() -> bool:
 def close_everyone() -> None:
     """Close every connection with 1001: clients come back by themselves, a second later and then ever less often."""
     for connection in list(connections):
-        connection.close(CLOSE_CODE_GOING_AWAY)
+        connection.close_for_now()

@@ -1,4 +1,4 @@
-"""`direct`: send a message."""
+"""`direct`: send a message, or leave a will."""
 
 from imcore import identifiers
 from imcore.delivery.encoding import Priority
@@ -10,7 +10,8 @@ from imcore.throttles import MESSAGES
 from messaging.commands.bodies import body_of
 from messaging.events import Mentions
 from messaging.models import MessagingSettings
-from messaging.services import sending
+from messaging.services import sending, wills
+from messaging.services.sending import Acknowledgement
 
 _PRIORITIES = {int(priority): priority for priority in Priority}
 _ACK = CommandType.ack  # looking an enum's value up by name is slow
@@ -28,9 +29,15 @@ def failed_ack(request: GenericCommand, error: ImError) -> GenericCommand:
 
 @command(CommandType.direct, failure=failed_ack, throttle=MESSAGES)
 async def direct(context: Context, request: GenericCommand) -> GenericCommand:
-    """Send a message (realtime-protocol 4.9.1). With a `dt` it may be sent again: it is stored and delivered once."""
+    """Send a message (realtime-protocol 4.9.1). With a `dt` it may be sent again: it is stored and delivered once.
+
+    A will is acknowledged likewise, and sent when the client is lost.
+    """
     message = request.directMessage
-    _check_supported(message)
+    if message.toPeerIds or message.roomId:
+        raise InternalError("This server does not support messages without a conversation.")
+    if message.will:
+        return _ack(await _leave_will(context, message))
     sent = await sending.send(
         application=context.application.pk,
         settings=context.application.of(MessagingSettings),
@@ -47,11 +54,21 @@ async def direct(context: Context, request: GenericCommand) -> GenericCommand:
         sender_address=context.connection.address,
         now_ms=identifiers.now_ms(),
     )
+    return _ack(sent)
+
+
+async def _leave_will(context: Context, message: DirectCommand) -> Acknowledgement:
+    return await wills.leave(
+        application=context.application.pk,
+        settings=context.application.of(MessagingSettings),
+        conversation_id=message.cid,
+        session=context.session,
+        body=body_of(message, "msg", message.msg),
+        push_data=message.pushData,
+        mentions=Mentions(tuple(message.mentionPids), message.mentionAll),
+        now_ms=identifiers.now_ms(),
+    )
+
+
+def _ack(sent: Acknowledgement) -> GenericCommand:
     return GenericCommand(cmd=_ACK, ackMessage=AckCommand(uid=sent.message_id, t=sent.timestamp_ms))
-
-
-def _check_supported(message: DirectCommand) -> None:
-    if message.will:
-        raise InternalError("This server does not support will messages yet.")
-    if message.toPeerIds or message.roomId:
-        raise InternalError("This server does not support messages without a conversation.")

@@ -103,6 +103,20 @@ async def send(
     return acknowledgement
 
 
+async def admit(
+    *, application: int, conversation_id: str, sender: str, now_ms: int, max_age_seconds: float
+) -> ConversationInfo:
+    """Return the conversation of what is not stored in it, as it was so long ago at most, if its sender may send there.
+
+    Raises what `send` does for one who may not.
+    """
+    try:
+        conversation = await _find(application, conversation_id, now_ms, max_age_seconds)
+        return await _check_sender(conversation, sender, now_ms)
+    except ConversationNotFound as error:
+        raise await explain_missing(application, conversation_id, error) from None
+
+
 async def explain_missing(application: int, conversation_id: str, error: ConversationNotFound) -> ImError:
     """Return what a send to no conversation is answered with: another error if there was one, but it was inactive."""
     if await directory.was_deleted(application=application, conversation_id=conversation_id):

@@ -54,6 +54,17 @@ async def test_direct_binary(application: Application, signed_in: SignIn) -> Non
     assert_golden("direct_binary", *frames, await jerry.next_notice())
 
 
+async def test_direct_will(application: Application, signed_in: SignIn) -> None:
+    """A will, its ack, and what comes of it when its client is lost."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+
+    frames = await exchange(tom, CommandType.direct, directMessage=command(room, "tom is gone", will=True))
+    await tom.wire.close()
+
+    assert_golden("direct_will", *frames, await jerry.next_notice())
+
+
 async def test_direct_transient(application: Application, signed_in: SignIn) -> None:
     """A message that is not kept."""
     room = await started(application, "tom", "jerry")

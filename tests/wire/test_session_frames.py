@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from imcore.gateway import lifecycle
 from imcore.models import Application
-from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
+from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, ReportCommand, SessionCommand
+from messaging.services import sessions
 from tests.imclient import InProcess
 from tests.wire.golden import assert_golden
 
@@ -99,3 +100,49 @@ async def test_goaway(application: Application, connect: Connect) -> None:
     lifecycle.ask_everyone_to_leave()
 
     assert_golden("goaway", await wire.receive())
+
+
+async def test_a_conflict(application: Application, connect: Connect) -> None:
+    """Checklist 16 to 18: a second device with the tag, the first when it is told, and when it comes back."""
+    phone, pad = await connect(), await connect()
+    frames = [
+        opening(application, deviceId="phone", tag="mobile"),
+        opening(application, deviceId="pad", tag="mobile", r=True),
+        opening(application, deviceId="pad", tag="mobile"),
+        opening(application, deviceId="phone", tag="mobile", r=True),
+    ]
+    exchanged = []
+    for wire, request in zip((phone, pad, pad, phone), frames, strict=True):
+        await wire.send(request)
+        exchanged += [request, await wire.receive()]
+        if request is frames[2]:
+            exchanged.append(await phone.receive())
+
+    assert_golden("session_conflict", *exchanged, masks={application.app_id: "application"})
+
+
+async def test_a_kick(application: Application, connect: Connect) -> None:
+    """4.1.2: `closed` with a code, a reason, and what the application says."""
+    wire = await connect()
+    await wire.send(opening(application))
+    await wire.receive()
+
+    await sessions.kick(application=application.pk, client_id="tom", reason="You have left the company.")
+
+    assert_golden("session_kicked", await wire.receive())
+
+
+async def test_a_token_upload(application: Application, connect: Connect) -> None:
+    """4.16, as Swift sends it."""
+    await assert_exchange(
+        "report_upload",
+        await connect(),
+        application,
+        opening(application),
+        GenericCommand(
+            cmd=CommandType.report,
+            op=OpType.upload,
+            i=2,
+            reportMessage=ReportCommand(initiative=True, type="token", data="0a1b"),
+        ),
+    )

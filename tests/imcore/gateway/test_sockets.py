@@ -83,6 +83,26 @@ async def test_a_quiet_client_stays_while_frozen_ones_are_closed_with_4107(peers
     assert (await quiet.request(CommandType.session, OpType.refresh)).op == OpType.refreshed
 
 
+async def test_the_will_of_a_frozen_client_is_heard_when_it_is_closed(peers: Peers, enter: Enter) -> None:
+    """Checklist 5: nothing comes from it for longer than the idle limit."""
+    jerry = await enter("jerry")
+    start = ConvCommand(m=["frozen"], unique=False)
+    cid = (await jerry.request(CommandType.conv, OpType.start, convMessage=start)).convMessage.cid
+    frozen = await peers()
+    will = DirectCommand(cid=cid, msg="frozen is gone", will=True)
+    for command in (
+        GenericCommand(cmd=CommandType.session, op=OpType.open, appId="a-journeys-app", i=1, peerId="frozen"),
+        GenericCommand(cmd=CommandType.direct, i=2, peerId="frozen", directMessage=will),
+    ):
+        await frozen.send(command.SerializeToString())
+
+    assert await frozen.close_code() == 4107
+
+    while (frame := await jerry.next_notice(SECONDS)).cmd != CommandType.direct:
+        assert frame.cmd == CommandType.conv
+    assert frame.directMessage.msg == "frozen is gone"
+
+
 async def test_a_peer_that_answers_no_ping_but_speaks_is_alive(peers: Peers) -> None:
     """Checklist 4. Whatever it sends proves that it lives."""
     peer = await peers()
