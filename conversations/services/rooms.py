@@ -17,7 +17,7 @@ from conversations.services import directory
 from conversations.services.permissions import Seated
 from conversations.storage import seats
 from conversations.storage.conversations import ConversationInfo
-from conversations.storage.seats import Departure, Seat
+from conversations.storage.seats import Departure, Return, Seat
 from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.delivery.node import node
@@ -106,10 +106,9 @@ async def come_back(*, application: int, session: Seated, is_return: bool, now_m
 
 
 async def _come_back(application: int, session: Seated, now_ms: int) -> None:
-    found = await in_database(seats.find, device=session.device, now_ms=now_ms)
-    if found is None:
+    conversation_id = await _returns.submit(Return(session.device, now_ms))
+    if conversation_id is None:
         return
-    _, conversation_id = found
     conversation = await directory.find(
         application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
     )
@@ -152,8 +151,15 @@ async def _depart(batch: Sequence[Departure]) -> list[None]:
     return await in_database(seats.depart, batch)
 
 
+async def _find(batch: Sequence[Return]) -> list[str | None]:
+    return await in_database(seats.find, batch)
+
+
 _seats: Batcher[Seat, type[ImError] | None] = Batcher(
     _write, size=operator.STORE_BATCH, backlog=operator.STORE_BACKLOG, name="room seats"
+)
+_returns: Batcher[Return, str | None] = Batcher(
+    _find, size=operator.STORE_BATCH, backlog=operator.STORE_BACKLOG, name="room returns"
 )
 _departures: Batcher[Departure, None] = Batcher(
     _depart, size=DEPARTURES, backlog=operator.STORE_BACKLOG, name="room departures"

@@ -27,6 +27,13 @@ class Departure(NamedTuple):
     until_ms: int
 
 
+class Return(NamedTuple):
+    """A device that has come back, at `at_ms`."""
+
+    device: int
+    at_ms: int
+
+
 @transaction.atomic
 def write(seats: Sequence[Seat]) -> list[type[ImError] | None]:
     """Write the last of what is given for each device; answer for each why it cannot have its seat, None if it has.
@@ -86,10 +93,18 @@ def take_from(*, conversation: int, client_ids: Sequence[str]) -> None:
     RoomSeat.objects.filter(conversation=conversation, client_id__in=client_ids).delete()
 
 
-def find(*, device: int, now_ms: int) -> tuple[int, str] | None:
-    """Return the number and id of the room a device may come back to now, if there is one."""
-    rows = RoomSeat.objects.filter(Q(until_ms=None) | Q(until_ms__gt=now_ms), device=device)
-    return rows.values_list("conversation_id", "conversation__object_id").first()
+def find(returns: Sequence[Return]) -> list[str | None]:
+    """Return for each device the id of the room it may come back to, if there is one."""
+    rows = RoomSeat.objects.filter(device__in={one.device for one in returns})
+    found = {
+        device: (object_id, until_ms)
+        for device, object_id, until_ms in rows.values_list("device", "conversation__object_id", "until_ms")
+    }
+    rooms = []
+    for one in returns:
+        object_id, until_ms = found.get(one.device, (None, None))
+        rooms.append(object_id if until_ms is None or until_ms > one.at_ms else None)
+    return rooms
 
 
 def forget(*, before_ms: int, taken_before_ms: int, limit: int) -> int:

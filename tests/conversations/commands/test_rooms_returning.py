@@ -437,14 +437,15 @@ async def test_the_last_word_of_a_device_counts_in_a_batch() -> None:
 
     answers = await in_database(seats.write, [seat(room.pk, 1), seat(None, 2), seat(room.pk, 3)])
     await in_database(seats.depart, [seats.Departure(device, 1, 10), seats.Departure(device - 1, 3, 20)])
-    stays = await in_database(seats.find, device=device, now_ms=1000)
+    stays = await in_database(seats.find, [seats.Return(device, 1000)])
     await in_database(seats.depart, [seats.Departure(device, 3, 10)])
-    departed = await in_database(seats.find, device=device, now_ms=1000)
+    departed, _ = await in_database(seats.find, [seats.Return(device, 1000), seats.Return(device - 1, 1000)])
     await in_database(seats.give_up, device=device, taken_ms=1)
-    in_time = await in_database(seats.find, device=device, now_ms=9)
+    in_time = await in_database(seats.find, [seats.Return(device, 9), seats.Return(device - 1, 9)])
 
     assert answers == [None, None, None]
-    assert stays == in_time == (room.pk, "a room")
+    assert stays == ["a room"]
+    assert in_time == ["a room", None]
     assert departed is None
 
 
