@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from bench import contestants, measuring, report
+from bench import contestants, measuring, report, storm
 from bench.contestants import running_postgres
 from bench.generator import LoadFailed
 from bench.measuring import FULL, MANY_CASES, QUICK
@@ -26,7 +26,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         if arguments.action == "profile":
-            sizes = {"fanout": report.MEMBERS, "rooms": report.LISTENERS, "stored": report.IN_FLIGHT}[arguments.what]
+            sizes = {"fanout": report.MEMBERS, "rooms": report.LISTENERS, "stored": report.IN_FLIGHT, "storm": (1000,)}[
+                arguments.what
+            ]
             profile(
                 arguments.what,
                 database=arguments.database,
@@ -54,9 +56,9 @@ def _arguments() -> argparse.Namespace:
     parser.set_defaults(action="bench")
     profiling = parser.add_subparsers(metavar="profile").add_parser("profile", help="imcore alone, for a profiler")
     profiling.set_defaults(action="profile")
-    profiling.add_argument("what", choices=("fanout", "stored", "rooms"))
+    profiling.add_argument("what", choices=("fanout", "stored", "rooms", "storm"))
     profiling.add_argument("--database", choices=("SQLite", "PostgreSQL"), default="SQLite")
-    profiling.add_argument("--size", type=int, help="members or listeners of the room, or messages in flight")
+    profiling.add_argument("--size", type=int, help="members or listeners of the room, messages in flight, or clients")
     profiling.add_argument("--seconds", type=float, default=60.0)
     profiling.add_argument(
         "--transient", action="store_true", help="fan-out of messages that are not stored, in rooms too"
@@ -102,13 +104,20 @@ def _queries(*, is_quick: bool) -> None:
     _tell("queries", text, is_kept=not is_quick)
 
 
+def _storm(*, is_quick: bool) -> None:
+    with running_postgres() as postgres:
+        results, footprints = storm.run(storm.QUICK if is_quick else storm.FULL, postgres=postgres)
+    table, verdicts = report.storm_table(results, footprints), report.storm_verdicts(results, footprints)
+    _tell("storm", report.section(results, table, verdicts), is_kept=not is_quick)
+
+
 def _tell(section: str, text: str, *, is_kept: bool) -> None:
     print(f"\n{text}\n", flush=True)
     if is_kept:
         report.write(section, text)
 
 
-BENCHMARKS = {"fanout": _fanout, "stored": _stored, "rooms": _rooms, "queries": _queries}
+BENCHMARKS = {"fanout": _fanout, "stored": _stored, "rooms": _rooms, "queries": _queries, "storm": _storm}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -44,7 +44,8 @@ class Contestant:
     environment: Mapping[str, str] = field(default_factory=dict)
     database: str = ""
     message_table: str = ""
-    has_crowd: bool = False  # begins with as many conversations in its database as the size of the load says
+    # What is in its database at the beginning, of the size of the load: a command of crowding.py.
+    crowd: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def started(
 ) -> Iterator[Running]:
     """Run a contestant's server for the length of the block, under cProfile if asked to.
 
-    Its database is empty, or has `size` conversations if it wants a crowd.
+    Its database is empty, or of the given size if it wants a crowd.
     """
     with tempfile.TemporaryDirectory(prefix="imcore-bench-") as name, _database(contestant, Path(name), postgres) as it:
         url, stored = it
@@ -98,8 +99,8 @@ def started(
             command[1:1] = ["-m", "cProfile", "-o", str(profile_into.resolve())]
         with running(command, directory=Path(name), port=port, environment=environment) as pid:
             needs_postgres = contestant.database == "PostgreSQL"
-            if contestant.has_crowd:
-                crowding(environment, "fill", str(size))
+            if contestant.crowd:
+                crowding(environment, contestant.crowd, str(size))
             yield Running(
                 port=port,
                 server=pid,
@@ -200,6 +201,7 @@ IMCORE = "imcore"
 ORM = "one ORM transaction per message"
 JOIN = "join"
 LEAVE = "leave"
+BARE_CONNECTIONS = "bare ASGI app, connections alone"
 
 FANOUT = (
     imcore(
@@ -254,5 +256,8 @@ QUERIES = replace(
         "PostgreSQL",
         {name: partial(ours.query, client_id=CALLER, where=form.where, sort=form.sort) for name, form in FORMS.items()},
     ),
-    has_crowd=True,
+    crowd="fill",
 )
+# How they are put under load is storm.py's.
+RETURNING = replace(imcore("PostgreSQL", {}), crowd="inboxes")
+CONNECTIONS = Contestant(command=_python("-m", "bench.servers.bare"), loads={})

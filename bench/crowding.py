@@ -1,18 +1,55 @@
 """What needs Django and the server's database: filling it with conversations, and the plans of queries.
 
-python -m bench.crowding fill 100000    in the environment of a server that runs
+python -m bench.crowding fill 100000    in the environment of a server that runs: as many conversations
+python -m bench.crowding inboxes 5000   as many clients, with ten conversations each
 python -m bench.crowding plans
 """
 
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django
 
 from bench.clients.ours import APP_ID
+from imcore.identifiers import now_ms
 from tests.conversations.storage import crowd
+
+# Client n is in ten conversations of two: in five of them it has said something, in five it has been told something, of
+# which three are unread. Three messages each.
+_INBOXES = (
+    """
+    INSERT INTO conversations_conversation
+      (application_id, object_id, kind, creator, attributes, is_unique, member_count, members_version,
+       attributes_version, has_roles, has_silenced, has_blocked, last_seq, last_message_ms, last_message_hour,
+       mention_all_seq, created_ms, updated_ms)
+    SELECT {application}, 'inbox-' || n, 1, 'client-' || n % {clients}, '{{}}', FALSE, 2, 1, 1, FALSE, FALSE, FALSE, 3,
+           {now} - n, ({now} - n) / 3600000, 0, {now} - 1000000000, {now} - 1000000000
+    FROM generate_series(0, 5 * {clients} - 1) AS numbers (n)
+    """,
+    """
+    INSERT INTO conversations_member
+      (conversation_id, application_id, client_id, is_muted, joined_ms, read_seq, ack_seq, own_since_read,
+       mentioned_seq)
+    SELECT c.id, {application}, 'client-' || CASE WHEN is_sender THEN n % {clients} ELSE (n + 1 + n / {clients})
+           % {clients} END, FALSE, {now}, CASE WHEN is_sender OR n / {clients} < 3 THEN 0 ELSE 3 END, 0,
+           CASE WHEN is_sender THEN 3 ELSE 0 END, 0
+    FROM conversations_conversation c, LATERAL (SELECT substr(c.object_id, 7)::bigint AS n) AS numbers,
+         (VALUES (TRUE), (FALSE)) AS sides (is_sender)
+    WHERE c.application_id = {application} AND c.object_id LIKE 'inbox-%'
+    """,
+    """
+    INSERT INTO messaging_message
+      (message_id, application_id, conversation_id, seq, timestamp_ms, sender, text, is_binary, message_type,
+       mention_all, wants_receipt)
+    SELECT 'message-' || c.id || '-' || seq, {application}, c.id, seq, c.last_message_ms - 3 + seq, c.creator,
+           '{{"_lctype":-1,"_lctext":"' || repeat('x', 172) || '"}}', FALSE, -1, FALSE, FALSE
+    FROM conversations_conversation c, generate_series(1, 3) AS seqs (seq)
+    WHERE c.application_id = {application} AND c.object_id LIKE 'inbox-%'
+    """,
+)
 
 
 def main() -> None:
@@ -23,17 +60,31 @@ def main() -> None:
     application = Application.objects.get(app_id=APP_ID).pk
     if sys.argv[1] == "fill":
         _fill(application, int(sys.argv[2]))
+    elif sys.argv[1] == "inboxes":
+        _fill_inboxes(application, int(sys.argv[2]))
     else:
         print(json.dumps({name: _plan(application, form) for name, form in crowd.FORMS.items()}))
 
 
 def _fill(application: int, conversations: int) -> None:
+    with _patient_cursor() as cursor:
+        crowd.fill(cursor, application=application, vendor="postgresql", conversations=conversations)
+
+
+def _fill_inboxes(application: int, clients: int) -> None:
+    with _patient_cursor() as cursor:
+        for statement in _INBOXES:
+            cursor.execute(statement.format(application=application, clients=clients, now=now_ms()))
+
+
+@contextmanager
+def _patient_cursor() -> Iterator[Any]:
+    """Open a cursor that may take its time, and do afterwards what would else be done in somebody's measured time."""
     from django.db import connection
 
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
-        crowd.fill(cursor, application=application, vendor=connection.vendor, conversations=conversations)
-        # All that would otherwise be done in somebody's measured time.
+        yield cursor
         cursor.execute("VACUUM ANALYZE")
         cursor.execute("CHECKPOINT")
 

@@ -77,6 +77,19 @@ class LoadFailed(Exception):
     """The server closed a connection, fell silent, or sent something else than it should."""
 
 
+class Drivable(Protocol):
+    """What can be measured: it does something over and over, or once, in units that `deliveries` of make a message."""
+
+    deliveries: int
+    is_stored: bool
+
+    def prepare(self) -> None:
+        """Make ready for a run, in time that is not measured."""
+
+    def run(self, seconds: float) -> Run:
+        """Run for some seconds."""
+
+
 class Load:
     """Lanes that are connected and quiet, ready to be driven; closes their connections at the end of the block."""
 
@@ -123,7 +136,7 @@ class Load:
         result = _Result()
         latencies = (ctypes.c_uint32 * MAX_LATENCIES)()
         with on_core(1):
-            before = _own_seconds()
+            before = own_seconds()
             outcome = _drive()(
                 int(self.framing),
                 self._lanes,
@@ -136,14 +149,14 @@ class Load:
                 MAX_LATENCIES,
                 ctypes.byref(result),
             )
-            own_seconds = _own_seconds() - before
+            used_seconds = own_seconds() - before
         if outcome:
             raise LoadFailed(OUTCOMES[outcome].format(culprit=result.culprit, error=result.error))
         percentiles = statistics.quantiles(latencies[: max(result.latencies, 2)], n=100)
         return Run(
             messages=result.messages,
             seconds=result.elapsed_ns / 1e9,
-            generator_seconds=own_seconds,
+            generator_seconds=used_seconds,
             p50_ms=percentiles[49] / 1000,
             p99_ms=percentiles[98] / 1000,
         )
@@ -222,6 +235,7 @@ def _drive() -> Callable[..., int]:
     return drive
 
 
-def _own_seconds() -> float:
+def own_seconds() -> float:
+    """Return the CPU time this process has used so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 from bench.contestants import Contestant, Running, started
-from bench.generator import Load, LoadFailed
+from bench.generator import Drivable, LoadFailed
 from bench.processes import cpu_seconds, machine_seconds, wait_until_idle, yardstick_ms
 from tests.services import Postgres
 
@@ -37,12 +37,12 @@ class Case:
 
     name: str
     database: str
-    size: int  # members of the room, messages in flight, conversations
+    size: int  # members of the room, messages in flight, conversations, clients
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement; the unit is a delivery, a message, whatever a client does, or a query."""
+    """One measurement; the unit is a delivery, a message, a query, or whatever else a client does."""
 
     server_us: float
     database_us: float
@@ -109,7 +109,7 @@ def _samples(
     return samples
 
 
-def measure(load: Load, server: Running, effort: Effort) -> Sample:
+def measure(load: Drivable, server: Running, effort: Effort) -> Sample:
     """Warm a connected load up, measure it, and see that what was to be stored was."""
     load.prepare()
     wait_until_idle(server.roots)

@@ -17,6 +17,7 @@ __all__ = [
     "cpu_seconds",
     "free_port",
     "machine_seconds",
+    "memory_kib",
     "on_core",
     "running",
     "wait_until_idle",
@@ -101,6 +102,12 @@ def cpu_seconds(roots: Sequence[int]) -> float:
         total += ticks.get(pid, 0)
         pending += children.get(pid, ())
     return total / TICKS_PER_SECOND
+
+
+def memory_kib(pid: int) -> int:
+    """Return the memory of a process that is in use (RSS), in KiB; its children's is not counted."""
+    lines = Path("/proc", str(pid), "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def machine_seconds() -> float:

@@ -7,8 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from bench.clients import ours
-from bench.contestants import imcore, running_postgres, started
+from bench.contestants import RETURNING, imcore, running_postgres, started
 from bench.measuring import QUICK, measure
+from bench.storm import returning
+
+UNITS = {"stored": "message", "storm": "client that comes back"}
 
 
 def profile(what: str, *, database: str, size: int, seconds: float, is_transient: bool, output: Path | None) -> None:
@@ -21,14 +24,15 @@ def profile(what: str, *, database: str, size: int, seconds: float, is_transient
         "fanout": partial(ours.fanout, transient=is_transient),
         "rooms": partial(ours.room, transient=is_transient),
         "stored": ours.pairs,
+        "storm": returning,
     }[what]
-    contestant = imcore(database, {what: connect})
+    contestant = RETURNING if what == "storm" else imcore(database, {what: connect})
     with ExitStack() as running:
-        postgres = running.enter_context(running_postgres()) if database == "PostgreSQL" else None
-        server = running.enter_context(started(contestant, postgres=postgres, profile_into=output))
+        postgres = running.enter_context(running_postgres()) if contestant.database == "PostgreSQL" else None
+        server = running.enter_context(started(contestant, postgres=postgres, size=size, profile_into=output))
         load = running.enter_context(connect(server.port, size))
         print(f"process {server.server}", flush=True)
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:
             sample = measure(load, server, replace(QUICK, seconds=min(5.0, left)))
-            print(f"{sample.cpu_us:.1f} us CPU per {'message' if what == 'stored' else 'delivery'}", flush=True)
+            print(f"{sample.cpu_us:.1f} us CPU per {UNITS.get(what, 'delivery')}", flush=True)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from bench import contestants as names
 from bench.measuring import Case, Results, median
 from bench.processes import CORES
+from bench.storm import Footprints
 from tests.conversations.storage.crowd import FORMS
 
 DOCUMENT = names.ROOT / "docs" / "benchmarks.md"
@@ -32,6 +33,8 @@ MOST_TIMES_BARE = 1.5
 LEAST_TIMES_LESS_THAN_TUTORIAL = 15.0
 MOST_US_PER_STORED_MESSAGE = 200.0
 LEAST_TIMES_LESS_THAN_ORM = 5.0
+MOST_STATEMENTS_PER_OPENING = 6
+MOST_KIB_PER_CONNECTION = 40
 
 
 def fanout_table(results: Results, *, who: str = "members") -> str:
@@ -84,6 +87,48 @@ def crossing_table(results: Results) -> str:
             f"| {middle.generator_share:.2f} |"
         )
     return "\n".join(rows)
+
+
+def storm_table(results: Results, footprints: Footprints) -> str:
+    """Return the table of clients that all come back."""
+    rows = [
+        "| server | clients | CPU µs per client | least–most | of it database | clients per CPU second | statements "
+        "| KiB per idle connection | p50 / p99 ms | generator |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for case, samples in results.items():
+        middle, prints = median(samples), footprints[case]
+        statements = f"{statistics.median(one.statements for one in prints):.1f}" if case.database else "–"
+        rows.append(
+            f"| {case.name} | {case.size} | {middle.cpu_us:,.0f} | {_spread(results, case)} "
+            f"| {middle.database_us:,.0f} | {1e6 / middle.cpu_us:,.0f} | {statements} "
+            f"| {statistics.median(one.connection_kib for one in prints):.1f} "
+            f"| {middle.p50_ms:.1f} / {middle.p99_ms:.1f} | {middle.generator_share:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def storm_verdicts(results: Results, footprints: Footprints) -> list[str]:
+    """Return a line per target of coming back."""
+    lines = []
+    for case in results:
+        if case.name != names.IMCORE:
+            continue
+        statements = statistics.median(one.statements for one in footprints[case])
+        kib = statistics.median(one.connection_kib for one in footprints[case])
+        lines += [
+            _verdict(
+                statements <= MOST_STATEMENTS_PER_OPENING,
+                f"{case.size} clients: coming back takes {statements:.1f} statements",
+                f"at most {MOST_STATEMENTS_PER_OPENING}",
+            ),
+            _verdict(
+                kib <= MOST_KIB_PER_CONNECTION,
+                f"{case.size} clients: an idle connection holds {kib:.1f} KiB",
+                f"at most {MOST_KIB_PER_CONNECTION}",
+            ),
+        ]
+    return lines
 
 
 def query_table(results: Results, plans: Plans) -> str:
