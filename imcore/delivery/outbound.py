@@ -108,6 +108,14 @@ class Outbound:
         finally:
             self._writer = None
 
+    async def drained(self, seconds: float) -> bool:
+        """Wait until nothing waits here; return False if the socket took less than that in `seconds`."""
+        while self._writer is not None and not self._is_stopped:
+            written, _ = await asyncio.wait([self._writer], timeout=seconds)
+            if not written:
+                return False
+        return True
+
     async def flush(self, seconds: float) -> None:
         """Wait until everything offered is written, but no longer than `seconds`."""
         if self._writer is not None:

@@ -9,7 +9,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from django.conf import settings
 
@@ -22,6 +21,7 @@ from imcore.delivery.outbound import Event, Outbound
 from imcore.delivery.presence import device as device_name
 from imcore.errors import ImError, InvalidLogin
 from imcore.gateway import registry
+from imcore.gateway.opening import Opening
 from imcore.protocol import codec
 from imcore.protocol.codec import Subprotocol
 from imcore.protocol.message_pb2 import CommandType, GenericCommand
@@ -32,11 +32,6 @@ CLIENTS_PER_CONNECTION = 100
 CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
 CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
 RETURN_SECONDS = 30.0  # for a client that was sent away to have gone: then it is lost as others are
-# How long after its opening a session may still be handed a message that it was told of then: what delivery may take.
-SETTLE_SECONDS = 5.0
-
-_Early = list[tuple[bytes, Order | None]]
-_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Session:
@@ -47,8 +42,8 @@ class Session:
     """
 
     __slots__ = (
-        "_early", "_event", "_header", "_offer", "_told", "client_id", "config_bitmap", "connection", "device",
-        "has_will", "key", "room", "seated_ms", "sheds", "tag", "token_generation",
+        "_event", "_header", "_offer", "_opening", "client_id", "config_bitmap", "connection", "device", "has_will",
+        "key", "room", "seated_ms", "sheds", "tag", "token_generation",
     )  # fmt: skip
 
     def __init__(
@@ -79,61 +74,60 @@ class Session:
         self._event = connection.event
         self._offer = connection.outbound.offer
         self.sheds = connection.outbound.sheds
-        self._early: _Early | None = []
-        # Streams whose messages up to a position the client was told of when it opened, by another way.
-        self._told: Mapping[str, int] | None = _NOTHING
+        self._opening: Opening | None = Opening(self)
 
     @property
     def names(self) -> Sequence[str]:
         """What it is found by: its client's id; and its device, where only one with its tag may be signed in."""
         return (self.client_id, device_name(self.device)) if self.tag else (self.client_id,)
 
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether its client has been told of all that came before, and gets what comes at once."""
+        return self._opening is None or self._opening.is_caught_up
+
+    @property
+    def is_over(self) -> bool:
+        """Whether another session of its client has taken its place on the connection, or none."""
+        lane = self.connection.lanes.get(self.client_id)
+        return lane is None or lane.session is not self
+
     def deliver(self, body: bytes, order: Order | None = None) -> None:
-        """Send a serialized body behind this session's header; hold it back until `opened` has gone out."""
-        if self._told is None:
+        """Send a serialized body behind this session's header, when it is caught up."""
+        if self._opening is None:
             self._offer(self._event(self._header + body))
-        elif self._early is None:
-            if order is None or order.follows or order.position > self._told.get(order.stream, 0):
-                self._offer(self._event(self._header + body))
-        elif len(self._early) < settings.OUTBOUND_MAX_FRAMES:
-            self._early.append((body, order))
         else:
-            # It would miss something without knowing.
-            self.connection.cut_off()
+            self._opening.deliver(body, order)
+
+    def send(self, body: bytes) -> None:
+        """Send a serialized body behind this session's header at once."""
+        self._offer(self._event(self._header + body))
 
     def tell(self, event: object) -> None:
-        """Send this session alone the frames of an event, before anything that is held back."""
+        """Send this session alone the frames of an event, before anything that waits for it to be caught up."""
         application = self.connection.application
         if application is None:  # it was switched off meanwhile
             return
         for frame in encode(application.pk, event).frames:
             if self.config_bitmap & frame.needs == frame.needs:
                 at_ms = node.clock.next_ms() if frame.is_dated else node.clock.last_ms()
-                self._offer(self._event(self._header + codec.server_time(at_ms) + frame.body))
+                self.send(codec.server_time(at_ms) + frame.body)
 
-    def announce_opened(self, told: Mapping[str, int] = _NOTHING) -> None:
-        """Let notices through: `opened` precedes every other frame of a client (realtime-protocol 4).
+    def catch_up(self, events: Sequence[object], told: Mapping[str, int]) -> None:
+        """Let notices through, once these events are told: `opened`, which precedes all, has gone out (4)."""
+        assert self._opening is not None
+        self._opening.catch_up(events, told)
 
-        All but the messages that it has been told of already, by a count or by themselves: stream → last position.
-        Those that were stored before that was read may come only now.
-        """
-        early, self._early = self._early or (), None
-        self._told = told
-        for body, order in early:
-            self.deliver(body, order)
-        if told:
-            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._settle)
-        else:
-            self._settle()
-
-    def _settle(self) -> None:
-        self._told = None
+    def settle(self) -> None:
+        """Be handed everything: nothing can come any more that the client was told of when it opened."""
+        self._opening = None
 
     def end(self) -> None:
         """Be over, on the server's own account: its client has just been told why. The connection goes on."""
-        lane = self.connection.lanes.get(self.client_id)
-        if lane is not None and lane.session is self:
-            self.connection.close_session(lane)
+        if self._opening is not None:
+            self._opening.break_off()
+        if not self.is_over:
+            self.connection.close_session(self.connection.lanes[self.client_id])
 
 
 class Lane:

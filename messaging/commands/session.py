@@ -12,7 +12,7 @@ from imcore.gateway.registry import command, failed_with_error
 from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 from imcore.signatures import Signature
-from messaging.services import sessions
+from messaging.services import catching_up, sessions
 
 
 def failed_open(request: GenericCommand, error: ImError) -> GenericCommand:
@@ -79,6 +79,9 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
         has_will=device.has_will,
     )
     is_return = bool(asked.st or asked.r or context.lane.session is not None)
+    # Clients take it as their position: nothing that reaches the session from now on may be older.
+    opened_ms, began_ms = node.clock.next_ms(), now_ms()
+    was_here = context.lane.session is not None and context.lane.session.is_caught_up
     try:
         await context.connection.open_session(context.lane, session)
         evicted = await sessions.claim_tag(
@@ -91,16 +94,25 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
             application=context.application.pk,
             session=session,
             is_return=is_return,
-            now_ms=now_ms(),
+            now_ms=began_ms,
+        )
+        missed = await catching_up.load(
+            application=context.application,
+            client_id=context.client_id,
+            capabilities=session.config_bitmap,
+            was_here=was_here,
+            unread_since_ms=asked.lastUnreadNotifTime,
+            patched_since_ms=asked.lastPatchTime,
+            now_ms=began_ms,
         )
     except BaseException:
         # The client is told that it failed, so nobody else may be told that it is here.
         context.connection.close_session(context.lane)
         raise
     context.connection.logged_in()
-    context.after_reply.append(session.announce_opened)
+    context.after_reply.append(lambda: session.catch_up(missed.events, missed.told))
     reply = _answer(OpType.opened, st=signed_in.token.text, stTtl=signed_in.token.ttl_seconds)
-    reply.serverTs = node.clock.next_ms()
+    reply.serverTs = opened_ms
     return reply
 
 

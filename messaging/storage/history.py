@@ -15,7 +15,7 @@ from messaging.events import Body
 from messaging.message_types import TEXT
 from messaging.models import Message
 
-_COLUMNS = """
+COLUMNS = """
 message_id, seq, timestamp_ms, sender, text, data, is_binary, mention_ids, mention_all, patch_ms, ack_ms, read_ms
 """
 
@@ -24,9 +24,17 @@ Place = tuple[int, int]  # timestamp, seq
 _START: Place = (1 - 2**63, 0)
 _END: Place = (2**63 - 1, 2**63 - 1)
 
-_NEWEST = f"""
+# With the LIMIT, which says nothing new, a look into the index for each; else, for many of them, PostgreSQL may prefer
+# to read the table from end to end.
+_NEWEST_POSTGRESQL = f"""
+SELECT conversation, {COLUMNS}
+FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (conversation, last_seq) CROSS JOIN LATERAL (
+  SELECT {COLUMNS} FROM messaging_message WHERE conversation_id = conversation AND seq = last_seq LIMIT 1
+) AS found
+"""  # noqa: S608 - constants
+_NEWEST_SQLITE = f"""
 WITH wanted (conversation, last_seq) AS (VALUES {{rows}})
-SELECT conversation_id, {_COLUMNS}
+SELECT conversation, {COLUMNS}
 FROM wanted JOIN messaging_message ON conversation_id = conversation AND seq = last_seq
 """  # noqa: S608 - constants
 
@@ -98,11 +106,11 @@ def page(
     direction = "DESC" if newest else "ASC"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM messaging_message WHERE {condition} "  # noqa: S608 - constants
+            f"SELECT {COLUMNS} FROM messaging_message WHERE {condition} "  # noqa: S608 - constants
             f"ORDER BY timestamp_ms {direction}, seq {direction} LIMIT %s",
             [*parameters, limit],
         )
-        found = [_message(*row) for row in cursor.fetchall()]
+        found = [stored_message(*row) for row in cursor.fetchall()]
     return found[::-1] if newest else found
 
 
@@ -110,10 +118,46 @@ def newest(*, last_seqs: Mapping[int, int]) -> dict[int, StoredMessage]:
     """Return the newest message of each conversation: conversation → last seq, in; conversation → message, out."""
     if not last_seqs:
         return {}
-    statement = _NEWEST.format(rows=", ".join(["(%s, %s)"] * len(last_seqs)))
     with connection.cursor() as cursor:
-        cursor.execute(statement, [number for pair in last_seqs.items() for number in pair])
-        return {conversation: _message(*row) for conversation, *row in cursor.fetchall()}
+        if connection.vendor == "postgresql":
+            cursor.execute(_NEWEST_POSTGRESQL, [list(last_seqs), list(last_seqs.values())])
+        else:
+            statement = _NEWEST_SQLITE.format(rows=", ".join(["(%s, %s)"] * len(last_seqs)))
+            cursor.execute(statement, [number for pair in last_seqs.items() for number in pair])
+        return {conversation: stored_message(*row) for conversation, *row in cursor.fetchall()}
+
+
+def stored_message(
+    message_id: str,
+    seq: int,
+    timestamp_ms: int,
+    sender: str,
+    text: str | None,
+    data: bytes | memoryview | None,
+    is_binary: bool,
+    mention_ids: str | list[str] | None,
+    mention_all: bool,
+    patch_ms: int | None,
+    ack_ms: int | None,
+    read_ms: int | None,
+) -> StoredMessage:
+    """Make a message of what a SELECT of COLUMNS finds."""
+    if isinstance(mention_ids, str):
+        mention_ids = orjson.loads(mention_ids)
+    return StoredMessage(
+        message_id,
+        seq,
+        timestamp_ms,
+        sender,
+        text,
+        None if data is None else bytes(data),
+        bool(is_binary),
+        tuple(mention_ids or ()),
+        bool(mention_all),
+        patch_ms,
+        ack_ms,
+        read_ms,
+    )
 
 
 def _places(conversation: int, message_ids: list[str]) -> dict[str, Place]:
@@ -148,35 +192,3 @@ def _upper(end: Boundary | None, places: Mapping[str, Place]) -> Place:
 
 def _after(timestamp_ms: int) -> Place:
     return (timestamp_ms + 1, 0) if timestamp_ms < _END[0] else _END
-
-
-def _message(
-    message_id: str,
-    seq: int,
-    timestamp_ms: int,
-    sender: str,
-    text: str | None,
-    data: bytes | memoryview | None,
-    is_binary: bool,
-    mention_ids: str | list[str] | None,
-    mention_all: bool,
-    patch_ms: int | None,
-    ack_ms: int | None,
-    read_ms: int | None,
-) -> StoredMessage:
-    if isinstance(mention_ids, str):
-        mention_ids = orjson.loads(mention_ids)
-    return StoredMessage(
-        message_id,
-        seq,
-        timestamp_ms,
-        sender,
-        text,
-        None if data is None else bytes(data),
-        bool(is_binary),
-        tuple(mention_ids or ()),
-        bool(mention_all),
-        patch_ms,
-        ack_ms,
-        read_ms,
-    )

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
+from django.db import OperationalError
+from django.db.models import F
+
 from conversations.models import HOUR_MS, Conversation, ConversationSettings, Member
 from conversations.policy import Kind
 from conversations.services import lifecycle
@@ -39,6 +42,11 @@ async def started(
     )
     await router.settle()
     return result.conversation.object_id
+
+
+def away(*args: Any, **kwargs: Any) -> None:
+    """Fail as a database that cannot be reached does."""
+    raise OperationalError("server closed the connection unexpectedly")
 
 
 async def another_application() -> Application:
@@ -149,6 +157,9 @@ async def import_messages(conversation_id: str, imported: Sequence[Imported]) ->
         row.last_message_ms = max(one.timestamp_ms for one in imported)
         row.last_message_hour = row.last_message_ms // HOUR_MS
         row.save()
+        for sender in {one.sender for one in imported}:
+            own = sum(one.sender == sender for one in imported)
+            Member.objects.filter(conversation=row, client_id=sender).update(own_since_read=F("own_since_read") + own)
 
     await in_database(insert)
 

@@ -7,9 +7,12 @@ import pytest
 from conversations.policy import Kind
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, LogsCommand, OpType, PatchCommand
+from messaging.models import MessagingSettings
 from tests.conftest import SignIn
 from tests.imclient import ImClient
 from tests.messaging.patching import edit_of, recall_of
+from tests.messaging.returning import OFFLINE_PUSH, Connect, patched, set_marks
+from tests.messaging.signing_in import ObeySettings
 from tests.messaging.support import command, heard, say, started
 from tests.wire.golden import assert_golden
 
@@ -176,3 +179,34 @@ async def test_patch_refused(application: Application, signed_in: SignIn) -> Non
     frames = await exchange(jerry, CommandType.patch, op=OpType.modify, patchMessage=body)
 
     assert_golden("patch_refused", *frames)
+
+
+async def test_what_is_told_at_login(application: Application, signed_in: SignIn) -> None:
+    """Counts of a normal and of a temporary conversation, then a patch of a message that was read."""
+    room = await started(application, "tom", "jerry")
+    passing = await started(application, "tom", "jerry", kind=Kind.TEMPORARY, ttl_seconds=60)
+    tom = await signed_in("tom")
+    edited = await say(tom, room, '{"_lctype":-1,"_lctext":"typo"}')
+    await say(tom, room, '{"_lctype":-1,"_lctext":"@jerry"}', mentionPids=["jerry"])
+    await say(tom, passing, binaryMsg=b"\0\1\2\xff")
+    await patched(edited.uid, at_ms=edited.t + 1, text='{"_lctype":-1,"_lctext":"no typo"}')
+    await set_marks(room, "jerry", read_seq=1)
+
+    jerry = await signed_in("jerry", lastPatchTime=edited.t)
+
+    assert_golden("told_at_login", *[await jerry.next_notice() for _ in range(3)])
+
+
+async def test_messages_pushed_at_login(
+    application: Application, signed_in: SignIn, connect: Connect, obey_settings: ObeySettings
+) -> None:
+    """To an old client: one that was recalled, and one with mentions, of more than are pushed."""
+    await obey_settings(MessagingSettings, offline_messages_max=2)
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    _, recalled, _ = [await say(tom, room, text, mentionAll=True) for text in ("left out", "recalled", "@all")]
+    await patched(recalled.uid, at_ms=recalled.t + 1)
+
+    jerry = await signed_in("jerry", wire=await connect(OFFLINE_PUSH))
+
+    assert_golden("pushed_at_login", *[await jerry.next_notice() for _ in range(2)])

@@ -1,34 +1,11 @@
 """A connection's bounded way out."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from imcore.delivery.outbound import Event, Outbound
-
-
-class Socket:
-    """ASGI's `send`, with a gate that stands for the socket's buffer: open, it takes everything at once."""
-
-    def __init__(self) -> None:
-        self.taken: list[Event] = []
-        self.has_room = asyncio.Event()
-        self.has_room.set()
-        self.failure: Exception | None = None
-
-    async def send(self, event: Event) -> None:
-        """Take an event once there is room."""
-        if not self.has_room.is_set():
-            await self.has_room.wait()
-        if self.failure is not None:
-            raise self.failure
-        self.taken.append(event)
-
-    @property
-    def payloads(self) -> list[Any]:
-        """Return what was taken."""
-        return [event["bytes"] for event in self.taken]
+from tests.imcore.gated_socket import Socket
 
 
 def frame(payload: bytes) -> Event:
@@ -138,6 +115,28 @@ async def test_flush_waits_no_longer_than_it_is_told() -> None:
 
     assert before == []
     assert socket.payloads == [b"1"]
+
+
+async def test_drained_waits_for_what_waits_and_says_if_that_was_too_long() -> None:
+    """However much that is, as long as the socket takes some of it in time; nothing waits at all when it is stopped."""
+    socket = Socket()
+    way_out = outbound(socket, [])
+    at_first = await way_out.drained(0)
+    socket.has_room.clear()
+    for payload in (b"1", b"2", b"3"):
+        way_out.offer(frame(payload))
+    too_long = await way_out.drained(0.01)
+
+    asyncio.get_running_loop().call_soon(socket.has_room.set)
+    in_time = await way_out.drained(5)
+    written = list(socket.payloads)
+    socket.has_room.clear()
+    way_out.offer(frame(b"4"))
+    way_out.stop()
+    when_stopped = await way_out.drained(5)
+
+    assert (at_first, too_long, in_time, when_stopped) == (True, False, True, True)
+    assert written == [b"1", b"2", b"3"]
 
 
 async def test_after_stop_nothing_is_written() -> None:

@@ -1,6 +1,5 @@
 """What a connection loses that cannot keep up: what nobody misses, the least important first (4.13)."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 from imcore.delivery.encoding import Priority
 from imcore.protocol.message_pb2 import CommandType, ConvCommand, DirectCommand, GenericCommand, OpType
 from tests.imclient import ImClient, OverSocket, sign_in
-from tests.imcore.gateway.raw_peer import Opcode, RawPeer
+from tests.imcore.gateway.slow_peer import Slow
 from tests.processes import Server
 
 pytestmark = pytest.mark.slow
@@ -19,43 +18,13 @@ FILLER = "x" * 5000
 HIGH, NORMAL, LOW = Priority
 
 
-class Slow:
-    """A client that says that it lives, and reads only when it is told to."""
-
-    def __init__(self, peer: RawPeer) -> None:
-        self.peer = peer
-        self.lives = asyncio.create_task(self._live())
-
-    async def ask(self, command: GenericCommand) -> GenericCommand:
-        """Send a command and return what comes next."""
-        await self.peer.send(command.SerializeToString())
-        return await self.receive()
-
-    async def receive(self) -> GenericCommand:
-        """Return the next command."""
-        while True:
-            opcode, payload = await self.peer.receive()
-            if opcode == Opcode.BINARY:
-                return GenericCommand.FromString(payload)
-
-    async def _live(self) -> None:
-        while True:
-            await self.peer.send(b"", Opcode.PONG)
-            await asyncio.sleep(0.05)
-
-
 @pytest.fixture
 async def slow(bounded_server: Server) -> AsyncIterator[Slow]:
     """The client "slow", signed in."""
-    client = Slow(await RawPeer.connect(bounded_server.port, receive_buffer=4096))
-    opened = await client.ask(
-        GenericCommand(cmd=CommandType.session, op=OpType.open, i=1, appId=bounded_server.app_id, peerId="slow")
-    )
-    assert opened.op == OpType.opened
+    client = await Slow.connect(bounded_server.port)
+    await client.open(bounded_server.app_id, "slow")
     yield client
-    client.lives.cancel()
-    await asyncio.gather(client.lives, return_exceptions=True)
-    await client.peer.close()
+    await client.close()
 
 
 @pytest.fixture

@@ -238,6 +238,7 @@ async def test_many_conversations_are_read_at_once(application: Application, sig
     for cid in cids:
         await say(tom, cid, "hello")
     jerry = await signed_in("jerry")
+    await unread_command(jerry)  # what it is told at log-in
 
     await send_read(jerry, convs=[ReadTuple(cid=cid) for cid in cids])
     await done(jerry)

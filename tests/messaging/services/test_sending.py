@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from conversations.policy import Kind
@@ -19,12 +18,18 @@ from messaging.storage import messages
 from tests.conftest import SignIn
 from tests.imclient import ImClient
 from tests.messaging.gate import Gate, together
-from tests.messaging.support import attempt, command, frozen, heard, rows, say, started, stored_conversation, texts
-
-
-def away(*args: Any, **kwargs: Any) -> None:
-    """Fail as a database that cannot be reached does."""
-    raise OperationalError("server closed the connection unexpectedly")
+from tests.messaging.support import (
+    attempt,
+    away,
+    command,
+    frozen,
+    heard,
+    rows,
+    say,
+    started,
+    stored_conversation,
+    texts,
+)
 
 
 @pytest.mark.parametrize(("target", "name"), [(messages, "_write"), (BaseDatabaseWrapper, "_commit")])

@@ -1,0 +1,78 @@
+"""What a client is told when it signs in, because it happened while it was away (realtime-protocol 1.5, 4.10, 4.12).
+
+Counts of what is unread, or on the old subprotocols the messages themselves; and the patches it missed. All of it is
+read after the session can be reached, so that it meets the live messages without a gap (docs/adr/0015).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from imcore import identifiers, limits
+from imcore.appsettings import ApplicationSnapshot
+from imcore.batching import Batcher
+from imcore.bridge import in_database
+from imcore.capabilities import COUNTS_UNREAD, PATCHES, TEMPORARY_CONVERSATIONS
+from messaging.events import UnreadChanged, stream
+from messaging.models import MessagingSettings
+from messaging.storage import catching_up
+from messaging.storage.catching_up import Absent, Missed
+
+CLIENTS_AT_ONCE = 32
+BACKLOG = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class CatchingUp:
+    """What a session is told before anything live, in this order, and what of the live that covers: stream → position.
+
+    A message up to its stream's position is in `events`, as itself or in a count.
+    """
+
+    events: Sequence[object]
+    told: Mapping[str, int]
+
+
+async def load(
+    *,
+    application: ApplicationSnapshot,
+    client_id: str,
+    capabilities: int,
+    was_here: bool,
+    unread_since_ms: int,
+    patched_since_ms: int,
+    now_ms: int,
+) -> CatchingUp:
+    """Find out what a client missed that understands `capabilities` (imcore/capabilities.py).
+
+    `was_here`: until now it had another session on its connection, and so every message. `unread_since_ms` is the
+    `now_ms` of the counts it was told last: what has not changed since it knows. `patched_since_ms` is its position
+    among patches, at first its own clock's. Neither says anything if it is 0, or ahead of this clock. Raises
+    StorageUnavailable.
+    """
+    settings = application.of(MessagingSettings)
+    absent = Absent(
+        application=application.pk,
+        client_id=client_id,
+        knows_temporary=bool(capabilities & TEMPORARY_CONVERSATIONS),
+        conversations_max=settings.unread_conversations_max,
+        unread_since_ms=unread_since_ms if 0 < unread_since_ms <= now_ms else None,
+        messages_max=None if capabilities & COUNTS_UNREAD else 0 if was_here else settings.offline_messages_max,
+        patched_since_ms=patched_since_ms if capabilities & PATCHES and 0 < patched_since_ms <= now_ms else None,
+    )
+    # Messages are large; those of many clients at once would be too large.
+    [missed] = [await _batcher.submit(absent)] if absent.messages_max is None else await _load([absent])
+    told = {stream(conversation): seq for conversation, seq in missed.told.items()}
+    return CatchingUp([*_counts(client_id, missed, now_ms), *missed.patches, *missed.messages], told)
+
+
+def _counts(client_id: str, missed: Missed, now_ms: int) -> Iterator[UnreadChanged]:
+    """Yield counts in frames of a size that every SDK can take, whatever the application's limit."""
+    for start in range(0, len(missed.unread), limits.UNREAD_CONVERSATIONS_MAX):
+        yield UnreadChanged(client_id, missed.unread[start : start + limits.UNREAD_CONVERSATIONS_MAX], now_ms)
+
+
+async def _load(clients: Sequence[Absent]) -> list[Missed]:
+    return await in_database(catching_up.load, clients, now_ms=identifiers.now_ms())
+
+
+_batcher: Batcher[Absent, Missed] = Batcher(_load, size=CLIENTS_AT_ONCE, backlog=BACKLOG, name="catching up")

@@ -1,0 +1,195 @@
+"""What a client missed, as it stands when it signs in: counts or messages, and patches."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from conversations.policy import Kind
+from conversations.storage import waiting
+from conversations.storage.waiting import Asking, Unacknowledged
+from imcore import limits
+from messaging.events import Mentions, MessageKept, MessagePatched, UnreadConversation
+from messaging.storage import unread
+from messaging.storage.history import COLUMNS, StoredMessage, stored_message
+
+# Of so many of a conversation's newest messages, those of others are looked for: one's own are not acknowledged, so
+# any number of them may lie behind the mark.
+LOOKED_THROUGH = 1000
+
+_OF_OTHERS = """
+FROM messaging_message
+WHERE conversation_id = conversation AND seq > after_seq AND seq <= last_seq AND sender <> %s
+ORDER BY seq DESC LIMIT %s
+"""
+_NEWEST_OF_OTHERS = f"""
+WITH wanted (conversation, after_seq, last_seq) AS (VALUES {{rows}})
+SELECT conversation, {COLUMNS} FROM wanted
+"""  # noqa: S608 - constants
+_NEWEST_OF_OTHERS_POSTGRESQL = f"{_NEWEST_OF_OTHERS} CROSS JOIN LATERAL (SELECT {COLUMNS} {_OF_OTHERS}) AS found"
+_NEWEST_OF_OTHERS_SQLITE = (
+    f"{_NEWEST_OF_OTHERS} JOIN messaging_message ON conversation_id = conversation AND seq IN (SELECT seq {_OF_OTHERS})"
+)
+
+_PATCHED = f"SELECT patch_ms, id, object_id, kind, is_recalled, {COLUMNS} FROM {{mine}} CROSS JOIN"  # noqa: S608
+_NEWEST_PATCHES = "ORDER BY patch_ms DESC LIMIT {most}"
+_PATCHED_POSTGRESQL = f"""{_PATCHED} LATERAL (
+  SELECT is_recalled, {COLUMNS} FROM messaging_message
+  WHERE conversation_id = mine.id AND patch_ms > {{since_ms}}
+  {_NEWEST_PATCHES}
+) AS patched {_NEWEST_PATCHES}
+"""  # noqa: S608 - constants
+_PATCHED_SQLITE = f"""{_PATCHED} messaging_message
+WHERE conversation_id = mine.id AND patch_ms > {{since_ms}} {_NEWEST_PATCHES}
+"""
+
+
+class Absent(NamedTuple):
+    """A client that was away, and what it wants to be told of up to `conversations_max` conversations.
+
+    What is unread, or what has changed since `unread_since_ms`; if `messages_max` is not None, so many messages of each
+    instead. And patches since `patched_since_ms`, if that is not None.
+    """
+
+    application: int
+    client_id: str
+    knows_temporary: bool
+    conversations_max: int
+    unread_since_ms: int | None
+    messages_max: int | None
+    patched_since_ms: int | None
+
+
+class Missed(NamedTuple):
+    """What a client missed: counts, newest activity first; patches and messages, oldest first.
+
+    `told`: conversation → the last seq that this covers.
+    """
+
+    unread: Sequence[UnreadConversation]
+    patches: Sequence[MessagePatched]
+    messages: Sequence[MessageKept]
+    told: dict[int, int]
+
+
+def load(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
+    """Return what each of these clients missed; three statements, whatever the number of conversations.
+
+    On PostgreSQL also whatever the number of clients, if none of them wants messages: these are two more for each.
+    """
+    counts = _counts(clients, now_ms)
+    patches = _patches(clients, now_ms)
+    messages = [_messages(client, now_ms) for client in clients]
+    return [
+        Missed(
+            unread=of_counts,
+            patches=of_patches,
+            messages=[kept for kept, _ in of_messages],
+            told={one.conversation: one.last_seq for one in of_counts}
+            | {place.conversation: place.last_seq for _, place in of_messages},
+        )
+        for of_counts, of_patches, of_messages in zip(counts, patches, messages, strict=True)
+    ]
+
+
+def _asking(client: Absent, since_ms: int | None, limit: int) -> Asking:
+    return Asking(client.application, client.client_id, client.knows_temporary, since_ms, limit)
+
+
+def _counts(clients: Sequence[Absent], now_ms: int) -> list[list[UnreadConversation]]:
+    asking = {
+        number: _asking(client, client.unread_since_ms, client.conversations_max)
+        for number, client in enumerate(clients)
+        if client.messages_max is None
+    }
+    counts: list[list[UnreadConversation]] = [[] for _ in clients]
+    if asking:
+        found = waiting.unread(list(asking.values()), now_ms=now_ms)
+        described = iter(unread.describe([count for of_client in found for count in of_client]))
+        for number, of_client in zip(asking, found, strict=True):
+            counts[number] = [next(described) for _ in of_client]
+    return counts
+
+
+def _messages(client: Absent, now_ms: int) -> list[tuple[MessageKept, Unacknowledged]]:
+    """Return messages of others that the client has not acknowledged, each with its conversation."""
+    most = client.messages_max
+    if not most:
+        return []
+    [places] = waiting.unacknowledged([_asking(client, None, client.conversations_max)], now_ms=now_ms)
+    if not places:
+        return []
+    found = _newest_of_others(client.client_id, places, most + 1)
+    kept = []
+    for one in places:
+        messages = found.get(one.conversation, [])
+        kept += [(_kept(message, one, len(messages) > most, client.client_id), one) for message in messages[-most:]]
+    return sorted(kept, key=lambda pair: pair[0].timestamp_ms)
+
+
+def _newest_of_others(client_id: str, places: Sequence[Unacknowledged], most: int) -> dict[int, list[StoredMessage]]:
+    """Return conversation → the newest messages that others sent behind the client's mark, oldest first."""
+    bounds = [(one.conversation, max(one.ack_seq, one.last_seq - LOOKED_THROUGH), one.last_seq) for one in places]
+    statement = _NEWEST_OF_OTHERS_POSTGRESQL if connection.vendor == "postgresql" else _NEWEST_OF_OTHERS_SQLITE
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement.format(rows=", ".join(["(%s, %s, %s)"] * len(bounds))),
+            [*(number for bound in bounds for number in bound), client_id, most],
+        )
+        rows = cursor.fetchall()
+    found: dict[int, list[StoredMessage]] = {}
+    for conversation, *row in rows:
+        found.setdefault(conversation, []).append(stored_message(*row))
+    for messages in found.values():
+        messages.sort(key=lambda message: message.seq)
+    return found
+
+
+def _kept(message: StoredMessage, place: Unacknowledged, has_more: bool, client_id: str) -> MessageKept:
+    return MessageKept(
+        conversation_id=place.conversation_id,
+        kind=place.kind,
+        message_id=message.message_id,
+        timestamp_ms=message.timestamp_ms,
+        sender=message.sender,
+        body=message.body,
+        mentions=Mentions(message.mention_ids, message.mention_all),
+        patch_ms=message.patch_ms,
+        has_more=has_more,
+        client_id=client_id,
+    )
+
+
+def _patches(clients: Sequence[Absent], now_ms: int) -> list[list[MessagePatched]]:
+    asking = {
+        number: _asking(client, client.patched_since_ms, limits.PATCHES_MAX)
+        for number, client in enumerate(clients)
+        if client.patched_since_ms is not None
+    }
+    patches: list[list[MessagePatched]] = [[] for _ in clients]
+    if asking:
+        body = _PATCHED_POSTGRESQL if connection.vendor == "postgresql" else _PATCHED_SQLITE
+        found = waiting.select(body, list(asking.values()), now_ms=now_ms)
+        for number, rows in zip(asking, found, strict=True):
+            patches[number] = [_patched(clients[number].client_id, *row) for row in reversed(rows)]
+    return patches
+
+
+def _patched(
+    client_id: str, patch_ms: int, conversation: int, conversation_id: str, kind: int, is_recalled: bool, *row: Any
+) -> MessagePatched:
+    message = stored_message(*row)
+    return MessagePatched(
+        conversation=conversation,
+        conversation_id=conversation_id,
+        kind=Kind(kind),
+        message_id=message.message_id,
+        seq=message.seq,
+        timestamp_ms=message.timestamp_ms,
+        sender=message.sender,
+        body=message.body,
+        mentions=Mentions(message.mention_ids, message.mention_all),
+        is_recalled=bool(is_recalled),
+        patch_ms=patch_ms,
+        to=(client_id,),
+    )
