@@ -72,7 +72,7 @@ def _counts(client_id: str, missed: Missed, now_ms: int) -> Iterator[UnreadChang
 
 
 async def _load(clients: Sequence[Absent]) -> list[Missed]:
-    return await in_database(catching_up.load, clients, now_ms=identifiers.now_ms())
+    return await in_database(catching_up.missed_by, clients, now_ms=identifiers.now_ms())
 
 
 _batcher: Batcher[Absent, Missed] = Batcher(_load, size=CLIENTS_AT_ONCE, backlog=BACKLOG, name="catching up")

@@ -72,7 +72,7 @@ class Missed(NamedTuple):
     told: dict[int, int]
 
 
-def load(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
+def missed_by(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
     """Return what each of these clients missed; three statements, whatever the number of conversations.
 
     On PostgreSQL also whatever the number of clients, if none of them wants messages: these are two more for each.

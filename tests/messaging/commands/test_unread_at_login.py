@@ -296,7 +296,7 @@ async def test_while_the_database_is_away_nobody_signs_in(
     wire = await connect()
 
     with monkeypatch.context() as patch:
-        patch.setattr(catching_up, "load", away)
+        patch.setattr(catching_up, "missed_by", away)
         refused = await open_session(wire, application.app_id, "jerry")
     opened = await open_session(wire, application.app_id, "jerry")
 

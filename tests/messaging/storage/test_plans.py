@@ -355,11 +355,11 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "loading a conversation": lambda crowd: conversations.load(application=crowd.application.pk, object_id="room-77"),
     "the default query": query,
     "a query of the unique conversation": lambda crowd: query(crowd, '{"objectId":"room-5"}'),
-    "what one client has missed": lambda crowd: catching_up.load([absent(crowd, 7)], now_ms=T),
-    "what many clients have missed": lambda crowd: catching_up.load(
+    "what one client has missed": lambda crowd: catching_up.missed_by([absent(crowd, 7)], now_ms=T),
+    "what many clients have missed": lambda crowd: catching_up.missed_by(
         [absent(crowd, number) for number in range(32)], now_ms=T
     ),
-    "what an old client has missed": lambda crowd: catching_up.load([absent(crowd, 7, messages_max=20)], now_ms=T),
+    "what an old client has missed": lambda crowd: catching_up.missed_by([absent(crowd, 7, messages_max=20)], now_ms=T),
     "a page of conversations for retention": lambda crowd: conversations_retention.page(
         application=crowd.application.pk, after="room-5", inactive_since_ms=T, now_ms=T, limit=500
     ),
