@@ -14,9 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings as operator
 from django.core import signing
 
 from imcore.appsettings import ApplicationSnapshot
+from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.capabilities import ASSUMED
 from imcore.delivery import router
@@ -28,7 +30,7 @@ from imcore.signatures import Signature, is_valid, login
 from messaging.events import SessionsEnded
 from messaging.models import DeviceState, MessagingSettings
 from messaging.storage import devices
-from messaging.storage.devices import KnownDevice, SignedInDevice, TagHolders
+from messaging.storage.devices import KnownDevice, Return, SignedInDevice, TagHolders
 
 NO_TAG = "default"  # realtime-protocol 4.1.2: the same as none
 _TEXT_MAX = 64
@@ -36,6 +38,7 @@ _USER_AGENT_MAX = 200
 # Tokens live a year at most, so a device not seen for longer has nothing left to remember.
 FORGET_AFTER = timedelta(days=400)
 FORGET_BATCH = 1000
+RETURNS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +71,7 @@ async def open_with_token(
     pk, generation, is_expired = _read(application, token, now)
     device, key = None, _new_key()
     if not is_expired:
-        device = await in_database(
-            devices.come_back,
-            application=application.pk,
-            client_id=client_id,
-            device=pk,
-            generation=generation,
-            config_bitmap=config_bitmap,
-            session_key=key,
-            at=now,
-        )
+        device = await _returns.submit(Return(application.pk, client_id, pk, generation, config_bitmap, key))
     if device is None:
         known = await in_database(devices.load, application=application.pk, device=pk)
         raise _refusal(known, client_id, is_expired=is_expired)
@@ -220,6 +214,18 @@ async def _give_way(signed_in: SignedIn, rivals: Sequence[int]) -> None:
         raise SessionConflict("Another device is signed in with this tag.")
 
 
+async def _come_back(returns: Sequence[Return]) -> list[SignedInDevice | None]:
+    """Note returns, many at once: everybody comes back when a server was lost."""
+    first = {one.device: one for one in reversed(returns)}
+    found = await in_database(devices.come_back, list(first.values()), at=datetime.now(UTC))
+    signed_in = dict(zip(first.values(), found, strict=True))
+    # A device that comes twice at once comes in turn, so that its later session has the last word.
+    for again in returns:
+        if again not in signed_in:
+            [signed_in[again]] = await in_database(devices.come_back, [again], at=datetime.now(UTC))
+    return [signed_in[one] for one in returns]
+
+
 def _check_signature(application: ApplicationSnapshot, signature: Signature, client_id: str, now: datetime) -> None:
     claim = login(application.app_id, client_id)
     now_ms = int(now.timestamp() * 1000)
@@ -249,6 +255,11 @@ def _refusal(known: KnownDevice | None, client_id: str, *, is_expired: bool = Fa
     if is_expired or known.state == DeviceState.SIGNED_OUT:
         return SessionTokenExpired()
     return SessionRequired("The session was closed.")
+
+
+_returns: Batcher[Return, SignedInDevice | None] = Batcher(
+    _come_back, size=RETURNS_AT_ONCE, backlog=operator.STORE_BACKLOG, name="returns"
+)
 
 
 def _new_key() -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 
+from imcore.rows import given
 from messaging.models import Device, DeviceState, Will
 
 _FOUND = """
@@ -31,9 +33,12 @@ WHERE messaging_device.state <> %s
 """  # noqa: S608 - a constant
 
 _COME_BACK = f"""
+WITH returns (application, client, device, token_generation, bitmap, key) AS ({{given}})
 UPDATE messaging_device
-SET config_bitmap = COALESCE(%s, config_bitmap), session_key = %s, last_seen_at = %s
-WHERE id = %s AND application_id = %s AND client_id = %s AND state = %s AND generation = %s
+SET config_bitmap = COALESCE(returns.bitmap, config_bitmap), session_key = returns.key, last_seen_at = %s
+FROM returns
+WHERE id = returns.device AND application_id = returns.application AND client_id = returns.client
+  AND generation = returns.token_generation AND state = %s
 {_FOUND}
 """  # noqa: S608 - a constant
 
@@ -50,6 +55,17 @@ class SignedInDevice:
     tag: str
     config_bitmap: int
     has_will: bool
+
+
+class Return(NamedTuple):
+    """A device that comes back with a token of a generation. `config_bitmap` None: the one it declared last stands."""
+
+    application: int
+    client_id: str
+    device: int
+    generation: int
+    config_bitmap: int | None
+    session_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,33 +128,16 @@ def sign_in(
     return None if row is None else _signed_in(*row)
 
 
-def come_back(
-    *,
-    application: int,
-    client_id: str,
-    device: int,
-    generation: int,
-    config_bitmap: int | None,
-    session_key: str,
-    at: datetime,
-) -> SignedInDevice | None:
-    """Note that a device re-opened its session with a token of this generation; None if that is void."""
+@transaction.atomic
+def come_back(returns: Sequence[Return], *, at: datetime) -> list[SignedInDevice | None]:
+    """Note that devices, each once, re-opened their sessions with a token; None for each whose token is void."""
+    if connection.vendor == "postgresql" and len(returns) > 1:
+        list(_in_order(Device.objects.filter(pk__in=[one.device for one in returns])).values_list("pk"))
+    rows, parameters = given(returns, "bigint", "text", "bigint", "bigint", "bigint", "text")
     with connection.cursor() as cursor:
-        cursor.execute(
-            _COME_BACK,
-            [
-                config_bitmap,
-                session_key,
-                at,
-                device,
-                application,
-                client_id,
-                DeviceState.SIGNED_IN.value,
-                generation,
-            ],
-        )
-        row = cursor.fetchone()
-    return None if row is None else _signed_in(*row)
+        cursor.execute(_COME_BACK.format(given=rows), [*parameters, at, DeviceState.SIGNED_IN.value])
+        found = {row[0]: _signed_in(*row) for row in cursor.fetchall()}
+    return [found.get(one.device) for one in returns]
 
 
 def load(*, application: int, device: int) -> KnownDevice | None:

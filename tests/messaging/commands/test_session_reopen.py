@@ -1,5 +1,6 @@
 """Coming back: with a token, without one, and in each SDK's way."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import F
@@ -38,6 +39,29 @@ async def test_a_token_alone_opens_again_and_keeps_the_tag(application: Applicat
     (session,) = local_sessions(application, "tom")
     assert (session.tag, session.config_bitmap & DECLARED, session.device) == ("mobile", 59, before.pk)
     assert (await device_of(application, "tom")).last_seen_at > before.last_seen_at
+
+
+async def test_a_token_that_comes_over_many_connections_at_once_opens_on_each(
+    application: Application, connect: Connect
+) -> None:
+    """Checklist 12: those that come back together share a statement, and a device may be among them twice."""
+    first = await sign_in(await connect(), application.app_id, "tom", deviceId="phone")
+    other = await sign_in(await connect(), application.app_id, "jerry", deviceId="phone")
+    wires = [await connect() for _ in range(6)]
+    whose = [other if number == 2 else first for number in range(6)]
+
+    opened = await asyncio.gather(
+        *(
+            open_session(wire, application.app_id, one.client_id, st=one.token, r=True)
+            for wire, one in zip(wires, whose, strict=True)
+        )
+    )
+
+    for one, answer in zip(whose, opened, strict=True):
+        assert_opened(answer)
+        assert answer.peerId == one.client_id
+    keys = {session.key for session in local_sessions(application, "tom")}
+    assert (await device_of(application, "tom")).session_key in keys
 
 
 async def test_a_token_opens_while_its_first_session_is_still_there(signed_in: SignIn, connect: Connect) -> None:

@@ -20,6 +20,7 @@ from messaging.events import Body, Mentions
 from messaging.models import Device, Message, Will
 from messaging.storage import catching_up, devices, history, messages, patches, receipts, retention, wills
 from messaging.storage.catching_up import Absent
+from messaging.storage.devices import Return
 from messaging.storage.history import Boundary
 from messaging.storage.patches import Change
 from messaging.storage.receipts import Ack, Place, Read
@@ -307,17 +308,13 @@ def sign_in(crowd: Crowd) -> Any:
 
 
 def come_back(crowd: Crowd) -> Any:
-    """Come back with a token."""
-    device = someone(crowd)
-    return devices.come_back(
-        application=crowd.application.pk,
-        client_id=device.client_id,
-        device=device.pk,
-        generation=1,
-        config_bitmap=None,
-        session_key=device.session_key,
-        at=datetime.now(UTC),
-    )
+    """Come back with a token, many devices together."""
+    first = someone(crowd)
+    together = Device.objects.filter(pk__gte=first.pk).order_by("pk")[:64]
+    returns = [
+        Return(crowd.application.pk, one.client_id, one.pk, 1, None, one.session_key) for one in reversed(together)
+    ]
+    return all(devices.come_back(returns, at=datetime.now(UTC)))
 
 
 def evict(crowd: Crowd) -> Any:
