@@ -83,6 +83,11 @@ def secret_key() -> str:
     return secrets.token_urlsafe(24)
 
 
+def session_key() -> str:
+    """Make what tells one session from all others: 16 characters of base64url's alphabet."""
+    return base64.urlsafe_b64encode(_random_bytes(12)).decode()
+
+
 def anonymous_client_id() -> str:
     """Make the id of a client that logs in without one (realtime-protocol 4.1.1)."""
     return secrets.token_urlsafe(12)

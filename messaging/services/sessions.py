@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings as operator
 from django.core import signing
 
+from imcore import identifiers
 from imcore.appsettings import ApplicationSnapshot
 from imcore.batching import Batcher
 from imcore.bridge import in_database
@@ -69,7 +70,7 @@ async def open_with_token(
     without any token (realtime-protocol 4.1.2).
     """
     pk, generation, is_expired = _read(application, token, now)
-    device, key = None, _new_key()
+    device, key = None, identifiers.session_key()
     if not is_expired:
         device = await _returns.submit(Return(application.pk, client_id, pk, generation, config_bitmap, key))
     if device is None:
@@ -99,7 +100,7 @@ async def open_session(
     """
     if application.of(MessagingSettings).sign_login:
         _check_signature(application, signature, signed_client_id, now)
-    key = _new_key()
+    key = identifiers.session_key()
     device = await in_database(
         devices.sign_in,
         application=application.pk,
@@ -260,10 +261,6 @@ def _refusal(known: KnownDevice | None, client_id: str, *, is_expired: bool = Fa
 _returns: Batcher[Return, SignedInDevice | None] = Batcher(
     _come_back, size=RETURNS_AT_ONCE, backlog=operator.STORE_BACKLOG, name="returns"
 )
-
-
-def _new_key() -> str:
-    return secrets.token_urlsafe(12)
 
 
 def _short(text: str) -> str:
