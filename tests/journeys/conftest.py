@@ -68,6 +68,11 @@ class Proxy:
     port: int
     certificate: Path
 
+    @property
+    def address(self) -> str:
+        """Return its host and port."""
+        return f"127.0.0.1:{self.port}"
+
 
 @pytest.fixture
 def proxy_of(tmp_path: Path) -> Iterator[Callable[..., Proxy]]:

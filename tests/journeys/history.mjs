@@ -1,8 +1,8 @@
-// Reading back: pages in both directions, iterators, types, bounds; and every kind of message there is to read.
+// Reading back: pages in both directions, iterators, types, bounds.
 
-import { Event, assert, connect, failure, finish, next, ok, own, sdk, texts } from './journey.mjs';
+import { assert, connect, finish, ok, own, sdk } from './journey.mjs';
 
-const { BinaryMessage, MessageQueryDirection, TextMessage, TypedMessage, messageField, messageType } = sdk;
+const { MessageQueryDirection, TextMessage, TypedMessage, messageField, messageType } = sdk;
 
 class Picture extends TypedMessage {
   constructor(url) {
@@ -15,10 +15,8 @@ messageType(7)(Picture);
 
 const realtime = connect();
 realtime.register(Picture);
-const [me, she] = [own('Max'), own('Nora')];
-const max = await realtime.createIMClient(me);
-const nora = await realtime.createIMClient(she);
-const chat = await max.createConversation({ members: [she] });
+const max = await realtime.createIMClient(own('Max'));
+const chat = await max.createConversation({ members: [own('Nora')] });
 
 const sent = [];
 for (let i = 0; i < 25; i += 1) sent.push(await chat.send(i % 5 === 4 ? new Picture(`/${i}.png`) : new TextMessage(`${i}`)));
@@ -66,54 +64,4 @@ assert.ok(pictures.every((message) => message instanceof Picture));
 assert.equal((await chat.queryMessages({ type: TextMessage.TYPE, limit: 100 })).length, 20);
 assert.deepEqual(await chat.queryMessages({ type: 99 }), []);
 ok('by type');
-
-const arrival = () => next(nora, Event.MESSAGE);
-const exchange = async (message, options) => {
-  const coming = arrival();
-  const acknowledged = await chat.send(message, options);
-  const [received] = await coming;
-  assert.equal(received.id, acknowledged.id);
-  assert.equal(received.from, me);
-  assert.equal(received.timestamp.getTime(), acknowledged.timestamp.getTime());
-  return received;
-};
-
-const annotated = new TextMessage('看这里 👋').setAttributes({ seen: false, tags: ['a', 'ü'] });
-const typed = await exchange(annotated);
-assert.deepEqual([typed.text, typed.attributes], ['看这里 👋', { seen: false, tags: ['a', 'ü'] }]);
-const picture = await exchange(new Picture('/new.png'));
-assert.ok(picture instanceof Picture);
-assert.equal(picture.url, '/new.png');
-ok('typed messages arrive as what they are');
-
-const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
-const binary = await exchange(new BinaryMessage(bytes.buffer));
-assert.deepEqual(new Uint8Array(binary.buffer), bytes);
-const [kept] = await chat.queryMessages({ limit: 1 });
-assert.ok(kept instanceof BinaryMessage);
-assert.deepEqual(new Uint8Array(kept.buffer), bytes);
-ok('a binary message arrives and is kept byte by byte');
-
-const mention = new TextMessage('@Nora').setMentionList([she]);
-const mentioned = await exchange(mention);
-assert.deepEqual([mentioned.mentioned, mentioned.mentionList, Boolean(mentioned.mentionedAll)], [true, [she], false]);
-const everybody = await exchange(new TextMessage('@all').mentionAll());
-assert.deepEqual([everybody.mentioned, everybody.mentionedAll], [true, true]);
-const [first, second] = await chat.queryMessages({ limit: 2 });
-assert.deepEqual([first.mentionList, Boolean(first.mentionedAll), second.mentionedAll], [[she], false, true]);
-ok('mentions arrive and are kept');
-
-const fleeting = await exchange(new TextMessage('typing …'), { transient: true });
-assert.equal(fleeting.text, 'typing …');
-assert.deepEqual(texts(await chat.queryMessages({ limit: 1 })), ['@all']);
-const noras = await nora.getConversation(chat.id, true);
-assert.notEqual(noras, null);
-ok('a transient message arrives and is not kept');
-
-const long = 'long '.repeat(900);
-assert.equal((await exchange(new TextMessage(long))).text, long);
-const refusal = await failure(chat.send(new TextMessage('x'.repeat(6000))));
-assert.equal(refusal.code, 4109);
-assert.equal((await exchange(new TextMessage('still here'))).text, 'still here');
-ok('4.5 KB pass, 6 KB are refused with 4109, and the connection goes on');
 finish('History is as it was.');

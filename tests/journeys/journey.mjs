@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
-const require = createRequire(new URL('../sdk/package.json', import.meta.url));
+export const require = createRequire(new URL('../sdk/package.json', import.meta.url));
 
 export { assert };
 const name = process.env.SDK || 'leancloud-realtime';

@@ -136,6 +136,6 @@ def test_signatures(server: Server, sdk: Sdk, application_with: Applications) ->
 
 def over_tls(environment: dict[str, str], sdk: Sdk, proxy: Proxy) -> dict[str, str]:
     """Send what an SDK asks over HTTP through a proxy that speaks TLS: 4.x puts `https://` before everything."""
-    server = f"127.0.0.1:{proxy.port}"
+    server = proxy.address
     trusting = {"NODE_EXTRA_CA_CERTS": str(proxy.certificate)}
     return environment | trusting | {"IMCORE_URL": server if sdk is FOUR else f"https://{server}"}
