@@ -35,6 +35,11 @@ export const connect = (options = {}, of = sdk) =>
     ...options,
   });
 
+// Options of `connect` for a connection through the test's proxy (PROXY), which `await cut(name)` breaks.
+export const through = (name) => ({ RTMServers: `ws://${process.env.PROXY}/${name}` });
+// Break the connections of that name and return how many these were.
+export const cut = async (name) => (await (await fetch(`http://${process.env.PROXY}/.cut/${name}`)).json()).cut;
+
 const run = Math.random().toString(36).slice(2, 10);
 // A client id, or a name, that no other run uses.
 export const own = (name) => `${name}-${run}`;

@@ -2,7 +2,8 @@
 //
 //   node proxy.mjs KEY CERTIFICATE PORT          PORT: the server's, on 127.0.0.1; KEY -: without TLS
 //
-// Prints its own port. GET /.requests answers how often the realtime router was asked through it.
+// Prints its own port. GET /.requests answers how often the realtime router was asked through it; GET /.cut/PATH
+// breaks the WebSockets that were opened with that path, and says how many: no end says goodbye.
 
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -11,6 +12,7 @@ import https from 'node:https';
 const [key, certificate, port] = process.argv.slice(2);
 const isTls = key !== '-';
 let route = 0;
+const links = new Map(); // each WebSocket and the path it was opened with
 
 const onward = (request) => ({
   host: '127.0.0.1',
@@ -23,6 +25,12 @@ const onward = (request) => ({
 const handler = (request, response) => {
   if (request.url === '/.requests') {
     response.end(JSON.stringify({ route }));
+    return;
+  }
+  if (request.url.startsWith('/.cut/')) {
+    const cut = [...links.keys()].filter((socket) => links.get(socket) === request.url.slice('/.cut'.length));
+    cut.forEach((socket) => socket.destroy());
+    response.end(JSON.stringify({ cut: cut.length }));
     return;
   }
   if (request.url.startsWith('/v1/route')) route += 1;
@@ -48,6 +56,11 @@ proxy.on('upgrade', (request, socket, head) => {
     server.pipe(socket).pipe(server);
     server.on('error', () => socket.destroy());
     socket.on('error', () => server.destroy());
+    links.set(socket, request.url.split('?')[0]);
+    socket.on('close', () => {
+      links.delete(socket);
+      server.destroy();
+    });
   });
   inner.on('response', (answer) => socket.end(`HTTP/1.1 ${answer.statusCode} Refused\r\n\r\n`));
   inner.on('error', () => socket.destroy());

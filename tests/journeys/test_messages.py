@@ -3,14 +3,19 @@
 Like `test_journeys.py`: each journey is a Node script in this folder.
 """
 
+from collections.abc import Callable
+
 import pytest
 
+from tests.journeys.conftest import Proxy
 from tests.journeys.running import FIVE, FIVE_BASE64, FOUR, Sdk, environment_of, run_journey
 from tests.processes import Server
 
 pytestmark = pytest.mark.journey
 
 SDKS = pytest.mark.parametrize("sdk", [FIVE, FIVE_BASE64, FOUR], ids=lambda sdk: sdk.name)
+
+Proxies = Callable[..., Proxy]
 
 
 @SDKS
@@ -23,3 +28,11 @@ def test_every_kind_of_message(server: Server, sdk: Sdk) -> None:
 def test_what_is_fleeting_and_who_is_meant(server: Server, sdk: Sdk) -> None:
     """Checklist 55, 57, 69 as the SDK lives them."""
     run_journey("fleeting.mjs", server, environment_of(server, sdk))
+
+
+@SDKS
+def test_a_stream_of_messages_over_broken_connections(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
+    """Checklist 12, 54, 61 as the SDK lives them, on bad networks."""
+    environment = environment_of(server, sdk) | {"PROXY": proxy_of(server, tls=False).address}
+
+    run_journey("stream.mjs", server, environment)
