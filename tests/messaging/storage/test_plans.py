@@ -32,6 +32,7 @@ pytestmark = pytest.mark.slow
 CONVERSATIONS = 20_000
 MESSAGES = 200_000
 DEVICES = 20_000
+RARE = MESSAGES // 10  # every so many there is one that is no text
 
 _NUMBERS = {
     "postgresql": "(SELECT n FROM generate_series(1, {rows}) AS g (n)) AS numbers",
@@ -65,7 +66,7 @@ _FILL = [
     ),
     (
         MESSAGES,
-        # Every tenth is in one conversation, so there is a long history beside the short ones.
+        # Every tenth is in one conversation, so there is a long history beside the short ones. A few in it are no text.
         """
         INSERT INTO messaging_message
           (message_id, application_id, conversation_id, seq, timestamp_ms, sender, text, is_binary, message_type,
@@ -73,7 +74,7 @@ _FILL = [
         SELECT 'message-' || n, {application},
                {first} + CASE WHEN n % 10 = 0 THEN 0 ELSE 1 + n % ({conversations} - 1) END, n, {time} + n,
                'client-' || (n % 1000),
-               'text of some length, as people write', {false}, CASE WHEN n % 2 = 0 THEN -1 END, {false}, {false},
+               'text of some length, as people write', {false}, CASE WHEN n % {rare} = 0 THEN 7 WHEN n % 2 = 0 THEN -1 END, {false}, {false},
                'token-' || n, CASE WHEN n % 101 = 0 THEN {time} + n END
         FROM {numbers}
         """,
@@ -131,6 +132,7 @@ def crowd(database: None) -> Iterator[Crowd]:
         "time": T,
         "messages": MESSAGES,
         "conversations": CONVERSATIONS,
+        "rare": RARE,
     }
     with patient_cursor() as cursor:
         for number, statement in _FILL:
@@ -388,6 +390,36 @@ def test_a_statement_of_the_hot_path_reads_no_table_from_end_to_end(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Checklist 34, 51, 54, 58 to 61, 67, 70: on 200 000 messages in 20 000 conversations."""
+    found, plans = explained(monkeypatch, lambda: CASES[name](crowd))
+
+    assert found
+    assert plans
+    for sql, plan in plans:
+        assert not scans(plan), f"{sql}\n{plan}"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"newest": False}, {"newer_end": NAMED}, {"older_end": MIDDLE, "newest": False, "limit": 2}],
+    ids=lambda fields: ", ".join(fields) or "the newest",
+)
+def test_a_rare_type_is_found_without_reading_what_is_between(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any]
+) -> None:
+    """Checklist 61: ten messages of their type among the 20 000 of a conversation."""
+    found, plans = explained(monkeypatch, lambda: page(crowd, message_type=7, **fields))
+
+    numbers = [int(message.message_id.removeprefix("message-")) for message in found]
+    assert numbers
+    assert numbers == sorted(numbers)
+    assert all(number % RARE == 0 for number in numbers)
+    sql, plan = plans[-1]
+    assert "message_not_text" in plan, f"{sql}\n{plan}"
+    assert "sort" not in plan.lower(), f"{sql}\n{plan}"
+
+
+def explained(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> tuple[Any, list[tuple[str, str]]]:
+    """Do the work; return what it returned, and its statements with their plans."""
     seen: list[tuple[str, Any]] = []
     execute = CursorWrapper._execute_with_wrappers  # type: ignore[attr-defined]
 
@@ -398,13 +430,8 @@ def test_a_statement_of_the_hot_path_reads_no_table_from_end_to_end(
 
     with monkeypatch.context() as patched:
         patched.setattr(CursorWrapper, "_execute_with_wrappers", recorded)
-        found = CASES[name](crowd)
-
-    assert found
-    assert seen
-    for sql, params in seen:
-        plan = explain(sql, params)
-        assert not scans(plan), f"{sql}\n{plan}"
+        found = work()
+    return found, [(sql, explain(sql, params)) for sql, params in seen]
 
 
 def explain(sql: str, params: Any) -> str:
