@@ -61,6 +61,7 @@ async def clients() -> AsyncIterator[Clients]:
 async def test_many_senders_on_both_nodes_are_heard_in_one_order_and_once(
     two_nodes: TwoNodes, clients: Clients
 ) -> None:
+    """Checklist 51."""
     nodes = (two_nodes.first, two_nodes.second)
     sender_ids = [own("sender") for _ in range(4)]
     receiver_ids = [own("receiver") for _ in range(4)]
@@ -129,6 +130,7 @@ async def test_a_member_who_joined_through_one_node_can_send_through_the_other(
 async def test_a_member_who_was_removed_through_one_node_cannot_send_through_the_other(
     two_nodes: TwoNodes, clients: Clients
 ) -> None:
+    """Checklist 53."""
     tom, jerry = await clients.on(two_nodes.first, own("tom")), await clients.on(two_nodes.second, own("jerry"))
     conversation = await start(tom, [jerry.client_id])
     await send(jerry, conversation, "hello")
@@ -151,6 +153,7 @@ async def test_online_is_known_across_nodes(two_nodes: TwoNodes, clients: Client
 
 
 async def test_one_person_on_both_nodes_sees_what_he_sends(two_nodes: TwoNodes, clients: Clients) -> None:
+    """Checklist 52."""
     me, friend = own("me"), own("friend")
     phone, laptop = await clients.on(two_nodes.first, me), await clients.on(two_nodes.second, me)
     away = await clients.on(two_nodes.second, friend)
