@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.running import FOLDER, node_program
+from tests.journeys.running import FOLDER, FOUR, Sdk, node_program
 from tests.processes import Server, engine
 
 
@@ -91,6 +91,18 @@ def proxy_of(tmp_path: Path) -> Iterator[Callable[..., Proxy]]:
             return Proxy(int(process.stdout.readline()), certificate)
 
         yield start
+
+
+def over_tls(environment: dict[str, str], sdk: Sdk, proxy: Proxy) -> dict[str, str]:
+    """Send what an SDK asks over HTTP through a proxy that speaks TLS: 4.x puts `https://` before everything."""
+    server = proxy.address
+    trusting = {"NODE_EXTRA_CA_CERTS": str(proxy.certificate)}
+    return environment | trusting | {"IMCORE_URL": server if sdk is FOUR else f"https://{server}"}
+
+
+def through(proxy: Proxy) -> dict[str, str]:
+    """Name a way to the server that the journey can break."""
+    return {"PROXY": proxy.address}
 
 
 def _certificate(directory: Path) -> tuple[Path, Path]:

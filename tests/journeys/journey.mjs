@@ -74,6 +74,10 @@ export const eventually = async (attempt, what) => {
   }
 };
 
+// Wait until each of these clients has what was sent to it: a reply comes after every notice that was caused before it.
+// The SDK may still have to look something up for one.
+export const settled = (...clients) => Promise.all(clients.map((client) => client.ping([client.id])));
+
 const NOTICES = [
   ...['INVITED', 'KICKED', 'MEMBERS_JOINED', 'MEMBERS_LEFT', 'BLOCKED', 'UNBLOCKED', 'MEMBERS_BLOCKED'],
   ...['MEMBERS_UNBLOCKED', 'MUTED', 'UNMUTED', 'MEMBERS_MUTED', 'MEMBERS_UNMUTED', 'MEMBER_INFO_UPDATED'],
@@ -109,8 +113,7 @@ export const witness = (clients, { places = false } = {}) => {
       });
     }
   }
-  // A reply comes after every notice that was caused before it; the SDK may still have to look something up for one.
-  const settle = () => Promise.all(Object.values(clients).map((client) => client.ping([client.id])));
+  const settle = () => settled(...Object.values(clients));
   return async (action, expected) => {
     await settle();
     heard = [];

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.journeys.conftest import Proxy
+from tests.journeys.conftest import Proxy, over_tls
 from tests.journeys.running import FIVE, FIVE_BASE64, FOUR, Sdk, environment_of, run_journey
 from tests.processes import Server
 
@@ -132,10 +132,3 @@ def test_signatures(server: Server, sdk: Sdk, application_with: Applications) ->
     signing = ("sign_login=on", "sign_conversations=on", "sign_block_lists=on")
 
     run_journey("signatures.mjs", server, environment_of(server, sdk) | application_with(*LISTS, *signing))
-
-
-def over_tls(environment: dict[str, str], sdk: Sdk, proxy: Proxy) -> dict[str, str]:
-    """Send what an SDK asks over HTTP through a proxy that speaks TLS: 4.x puts `https://` before everything."""
-    server = proxy.address
-    trusting = {"NODE_EXTRA_CA_CERTS": str(proxy.certificate)}
-    return environment | trusting | {"IMCORE_URL": server if sdk is FOUR else f"https://{server}"}

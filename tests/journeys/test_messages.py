@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.journeys.conftest import Proxy
+from tests.journeys.conftest import Proxy, through
 from tests.journeys.running import FIVE, FIVE_BASE64, FOUR, Sdk, environment_of, run_journey
 from tests.processes import Server
 
@@ -33,6 +33,16 @@ def test_what_is_fleeting_and_who_is_meant(server: Server, sdk: Sdk) -> None:
 @SDKS
 def test_a_stream_of_messages_over_broken_connections(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
     """Checklist 12, 54, 61 as the SDK lives them, on bad networks."""
-    environment = environment_of(server, sdk) | {"PROXY": proxy_of(server, tls=False).address}
+    run_journey("stream.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))
 
-    run_journey("stream.mjs", server, environment)
+
+@SDKS
+def test_one_device_at_a_time(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
+    """Checklist 12, 16, 17, 18, 19 as the SDK lives them."""
+    run_journey("conflict.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))
+
+
+@SDKS
+def test_wills(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
+    """Checklist 5, 68 as the SDK lives them."""
+    run_journey("will.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))
