@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.journeys.conftest import Proxy, through
+from tests.journeys.conftest import Proxy, over_tls, through
 from tests.journeys.running import FIVE, FIVE_BASE64, FOUR, Sdk, environment_of, run_journey
 from tests.processes import Server
 
@@ -34,6 +34,12 @@ def test_what_is_fleeting_and_who_is_meant(server: Server, sdk: Sdk) -> None:
 def test_a_stream_of_messages_over_broken_connections(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
     """Checklist 12, 54, 61 as the SDK lives them, on bad networks."""
     run_journey("stream.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))
+
+
+@SDKS
+def test_receipts(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
+    """Checklist 58, 70, 73 as the SDK lives them."""
+    run_journey("receipts.mjs", server, over_tls(environment_of(server, sdk), sdk, proxy_of(server, tls=True)))
 
 
 @SDKS
