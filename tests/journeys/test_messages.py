@@ -43,6 +43,18 @@ def test_receipts(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
 
 
 @SDKS
+def test_unread_counts(server: Server, sdk: Sdk) -> None:
+    """Checklist 57, 59, 60 as the SDK lives them."""
+    run_journey("unread.mjs", server, environment_of(server, sdk))
+
+
+@SDKS
+def test_a_day_off_line(server: Server, sdk: Sdk) -> None:
+    """Checklist 60 as the SDK lives it: 150 unread messages in 60 conversations, and one with over a hundred."""
+    run_journey("away.mjs", server, environment_of(server, sdk))
+
+
+@SDKS
 def test_one_device_at_a_time(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
     """Checklist 12, 16, 17, 18, 19 as the SDK lives them."""
     run_journey("conflict.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))
