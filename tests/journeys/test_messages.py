@@ -14,6 +14,8 @@ from tests.processes import Server
 pytestmark = pytest.mark.journey
 
 SDKS = pytest.mark.parametrize("sdk", [FIVE, FIVE_BASE64, FOUR], ids=lambda sdk: sdk.name)
+# 5 has no such mode any more.
+FOUR_BASE64 = Sdk("4.3.1 base64", "leancloud-realtime-4", is_binary=False, asks_router=False)
 
 Proxies = Callable[..., Proxy]
 
@@ -64,3 +66,9 @@ def test_one_device_at_a_time(server: Server, sdk: Sdk, proxy_of: Proxies) -> No
 def test_wills(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
     """Checklist 5, 68 as the SDK lives them."""
     run_journey("will.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))
+
+
+@pytest.mark.parametrize("sdk", [FOUR, FOUR_BASE64], ids=lambda sdk: sdk.name)
+def test_messages_pushed_to_old_apps(server: Server, sdk: Sdk) -> None:
+    """What was missed is pushed at login, as the SDK asks for with `pushOfflineMessages`."""
+    run_journey("offline.mjs", server, environment_of(server, sdk))
