@@ -16,7 +16,9 @@ pytestmark = pytest.mark.journey
 SDKS = pytest.mark.parametrize("sdk", [FIVE, FIVE_BASE64, FOUR], ids=lambda sdk: sdk.name)
 # 5 has no such mode any more.
 FOUR_BASE64 = Sdk("4.3.1 base64", "leancloud-realtime-4", is_binary=False, asks_router=False)
+PATCHES = ("edit_enabled=on", "recall_enabled=on")
 
+Applications = Callable[..., dict[str, str]]
 Proxies = Callable[..., Proxy]
 
 
@@ -36,6 +38,18 @@ def test_what_is_fleeting_and_who_is_meant(server: Server, sdk: Sdk) -> None:
 def test_a_stream_of_messages_over_broken_connections(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
     """Checklist 12, 54, 61 as the SDK lives them, on bad networks."""
     run_journey("stream.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))
+
+
+@SDKS
+def test_edits_and_recalls(server: Server, sdk: Sdk, application_with: Applications) -> None:
+    """Checklist 64, 65, 66, 67 as the SDK lives them."""
+    run_journey("patches.mjs", server, environment_of(server, sdk) | application_with(*PATCHES))
+
+
+@SDKS
+def test_an_application_without_edits_and_recalls(server: Server, sdk: Sdk) -> None:
+    """What is off by default is refused."""
+    run_journey("without-patches.mjs", server, environment_of(server, sdk))
 
 
 @SDKS
