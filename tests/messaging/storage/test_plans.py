@@ -74,8 +74,9 @@ _FILL = [
         SELECT 'message-' || n, {application},
                {first} + CASE WHEN n % 10 = 0 THEN 0 ELSE 1 + n % ({conversations} - 1) END, n, {time} + n,
                'client-' || (n % 1000),
-               'text of some length, as people write', {false}, CASE WHEN n % {rare} = 0 THEN 7 WHEN n % 2 = 0 THEN -1 END, {false}, {false},
-               'token-' || n, CASE WHEN n % 101 = 0 THEN {time} + n END
+               'text of some length, as people write', {false},
+               CASE WHEN n % {rare} = 0 THEN 7 WHEN n % 2 = 0 THEN -1 END, {false}, {false}, 'token-' || n,
+               CASE WHEN n % 101 = 0 THEN {time} + n END
         FROM {numbers}
         """,
     ),
