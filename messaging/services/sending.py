@@ -7,6 +7,7 @@ The acknowledgement is returned after the commit and never waits for delivery.
 """
 
 import hashlib
+from asyncio import CancelledError
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -41,6 +42,8 @@ from messaging.storage.upstream import UpstreamDraft
 _SYSTEM, _CHAT_ROOM, _HIGH = Kind.SYSTEM, Kind.CHAT_ROOM, Priority.HIGH
 # What is not stored is not checked by the store, so the members it goes to must have been looked up this recently.
 TRANSIENT_MAX_AGE_SECONDS = 5.0
+# Of messages that may be stored although it was not learned in time; the oldest are forgotten.
+UNTOLD_MAX = 1000
 
 
 class Acknowledgement(NamedTuple):
@@ -51,6 +54,7 @@ class Acknowledgement(NamedTuple):
 
 
 _Sent = tuple[Acknowledgement, MessageSent | None]
+_Said = tuple[Body, Mentions, bool, Priority]  # body, mentions, whether a receipt is wanted, priority
 
 
 async def send(
@@ -214,7 +218,11 @@ async def _store(
         wants_receipt=wants_receipt,
         deduplication_token=_token(deduplication_token),
     )
-    outcome = await _batcher.submit(draft)
+    try:
+        outcome = await _batcher.submit(draft)
+    except (SendTimeout, CancelledError):
+        _note_untold(draft.message_id, (body, mentions, wants_receipt, priority))
+        raise
     if isinstance(outcome, Refused):
         directory.forget(application=conversation.application, conversation_id=conversation.object_id)
         raise _explained(outcome.error)
@@ -222,7 +230,10 @@ async def _store(
         conversation = directory.with_roster(conversation, outcome.roster)
     acknowledgement = Acknowledgement(outcome.message_id, outcome.timestamp_ms)
     if outcome.is_repeat:
-        return acknowledgement, None
+        untold = _untold.pop(outcome.message_id, None)
+        if untold is None:
+            return acknowledgement, None
+        body, mentions, wants_receipt, priority = untold
     event = MessageSent(
         conversation=conversation.pk,
         conversation_id=conversation.object_id,
@@ -239,6 +250,13 @@ async def _store(
         is_transient=False,
     )
     return acknowledgement, event
+
+
+def _note_untold(message_id: str, said: _Said) -> None:
+    """Remember a message whose sender is told to send it again: if it is stored by then, nobody has heard of it yet."""
+    if len(_untold) >= UNTOLD_MAX:
+        del _untold[next(iter(_untold))]
+    _untold[message_id] = said
 
 
 async def _hand_to_service(
@@ -317,6 +335,7 @@ async def _store_upstream(drafts: Sequence[UpstreamDraft]) -> list[tuple[str, in
 
 
 _transient_clock = identifiers.RisingClock()
+_untold: dict[str, _Said] = {}  # by message id
 _upstream: Batcher[UpstreamDraft, tuple[str, int]] = Batcher(
     _store_upstream, size=operator.STORE_BATCH, backlog=operator.STORE_BACKLOG, name="upstream store"
 )

@@ -51,6 +51,33 @@ async def test_while_the_database_is_away_a_send_times_out(
     assert [(row.seq, row.text) for row in await rows(room)] == [(1, "lost")]
 
 
+async def test_what_was_stored_unnoticed_is_delivered_when_it_is_sent_again_and_once(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 54: the database went away between the commit and its answer, and the sender got 4201."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    commit: Any = vars(BaseDatabaseWrapper)["_commit"]
+
+    def commit_and_go_away(wrapper: BaseDatabaseWrapper) -> None:
+        commit(wrapper)
+        away()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(BaseDatabaseWrapper, "_commit", commit_and_go_away)
+        failed = await attempt(tom, room, "stored", dt="token")
+    await jerry.nothing_more()
+
+    ack = await say(tom, room, "another", dt="token")
+
+    assert failed.code == 4201
+    message = await heard(jerry)
+    assert (message.id, message.timestamp, message.msg) == (ack.uid, ack.t, "stored")
+    assert await say(tom, room, "stored", dt="token") == ack
+    await jerry.nothing_more()
+    assert await texts(jerry, room) == ["stored"]
+
+
 async def test_while_the_database_is_away_an_unknown_conversation_cannot_be_found(
     application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +163,7 @@ async def test_a_send_that_takes_too_long_is_told_as_a_timeout(
 ) -> None:
     """Checklist 51: the client is answered in time, though the message may be stored later."""
     room = await started(application, "tom", "jerry")
-    tom = await signed_in("tom")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
     settings.COMMAND_SECONDS = 0
     store_gate.close()
 
@@ -146,7 +173,8 @@ async def test_a_send_that_takes_too_long_is_told_as_a_timeout(
     again = await say(tom, room, "late", dt="token")
 
     assert (ack.code, ack.reason) == (4201, "SEND_MESSAGE_TIMEOUT")
-    assert again.uid
+    assert (await heard(jerry)).id == again.uid
+    await jerry.nothing_more()
     assert await texts(tom, room) == ["late"]
 
 
