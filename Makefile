@@ -10,8 +10,8 @@ BENCH_NODE := bench/node_modules/.installed
 EMBEDDED := env -u DATABASE_URL -u REDIS_URL -u CELERY_BROKER_URL
 STAGES := lint types contracts test-embedded test-production
 
-.PHONY: help setup setup-dev run worker test test-fast test-embedded test-production coverage lint types contracts \
-	format proto bench
+.PHONY: help setup setup-dev run worker test test-fast test-embedded test-production check-history coverage lint \
+	types contracts format proto bench
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -28,7 +28,7 @@ worker: setup ## start a Celery worker; needs CELERY_BROKER_URL or REDIS_URL
 	@exec $(PYTHON) -m celery -A imcore worker --loglevel info
 
 test: setup-dev $(SDK) ## run everything, on SQLite and on PostgreSQL + Redis (installs what is missing)
-	@$(PYTHON) tests/services.py install postgresql redis-server
+	@$(PYTHON) tests/services.py install postgresql redis-server gcc libc6-dev
 	@trap 'exit 130' INT; failed=; summary=; for stage in $(STAGES); do \
 		printf '\n=== %s ===\n' $$stage; began=$$(date +%s); \
 		if $(MAKE) --no-print-directory $$stage; then result='passed'; else result='FAILED'; failed=1; fi; \
@@ -43,6 +43,10 @@ test-embedded: setup-dev $(SDK) ## run the tests on SQLite, in one process
 
 test-production: setup-dev $(SDK) ## run the tests on PostgreSQL and Redis of our own
 	@$(PYTHON) tests/services.py run -- $(PYTHON) -m pytest $(ARGS)
+
+check-history: setup-dev $(SDK) ## send 100,000 messages through every fault and check what all have seen (SEED=…, ARGS)
+	@$(PYTHON) tests/services.py install postgresql redis-server gcc libc6-dev
+	@exec $(PYTHON) -m tests.faults.history $(ARGS)
 
 coverage: setup-dev $(SDK) ## run the tests on SQLite and report what they miss
 	@$(EMBEDDED) $(PYTHON) -m pytest --cov --cov-report=term --cov-report=html $(ARGS)

@@ -289,7 +289,7 @@ def run(command: Sequence[str]) -> int:
 
 
 def install(packages: Sequence[str]) -> None:
-    """Install the Debian packages whose program is missing; raise ServiceError with advice if we may not."""
+    """Install the Debian packages that are missing, by their programs; raise ServiceError with advice if we may not."""
     missing = [package for package in packages if not _is_installed(package)]
     if not missing:
         return
@@ -311,6 +311,8 @@ def _is_installed(package: str) -> bool:
             return False
         # As root we run it as the user that Debian's package makes.
         return os.geteuid() != 0 or _user_exists("postgres")
+    if package == "libc6-dev":
+        return Path("/usr/include/stdio.h").exists()
     # Debian keeps servers in sbin, which is not on every user's PATH.
     return shutil.which(package, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None
 
