@@ -1,7 +1,8 @@
 """The history checker catches what it is there for: for every rule, records that break it, and clean ones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 
@@ -57,11 +58,14 @@ def record(
     stored: Sequence[Stored] = (ONE, TWO, THREE),
     read_back: Sequence[Stored] | None = None,
     *,
+    told: Mapping[str, int] = MappingProxyType({"tom": 1, "jerry": 2}),
     pushes_may_be_lost: bool = False,
 ) -> Record:
     """Return the clean record, or what a test makes of it. History shows what is stored, unless told otherwise."""
     shown = sorted(stored, key=lambda row: row.at) if read_back is None else read_back
-    return Record({ROOM: frozenset({"tom", "jerry"})}, facts, stored, {ROOM: shown}, pushes_may_be_lost)
+    members = {ROOM: frozenset({"tom", "jerry"})}
+    counts = {(client, ROOM): count for client, count in told.items()}
+    return Record(members, facts, stored, {ROOM: shown}, counts, pushes_may_be_lost)
 
 
 def without(facts: Sequence[Fact], *gone: Fact) -> list[Fact]:
@@ -84,7 +88,8 @@ def test_what_was_never_acknowledged_may_be_kept_or_not() -> None:
     row = Stored(ROOM, 4, "id-4", 1003, "jerry", "jerry 3")
     seen = [fact("live", "tom", row), fact("history", "jerry", row)]
 
-    assert check(record([*TOM, *JERRY, lost, kept, *seen], [ONE, TWO, THREE, row])) == []
+    told = {"tom": 2, "jerry": 2}
+    assert check(record([*TOM, *JERRY, lost, kept, *seen], [ONE, TWO, THREE, row], told=told)) == []
 
 
 def test_another_session_of_the_sender_may_be_pushed_its_message() -> None:
@@ -121,6 +126,9 @@ EARLY = Stored(ROOM, 3, "id-2", 1002, "jerry", "jerry 1")
         ("unseen", lambda: record([*TOM, *without(JERRY, fact("history", "jerry", THREE))])),
         ("unseen", lambda: record([*without(TOM, fact("live", "tom", TWO)), *JERRY])),
         ("unseen", lambda: record(TOM)),
+        ("unread", lambda: record(told={"tom": 1})),
+        ("unread", lambda: record(told={"tom": 2, "jerry": 2})),
+        ("unread", lambda: record([*TOM, *JERRY, fact("settled", "jerry", ONE)])),
     ],
 )
 def test_a_violation_is_caught(rule: str, broken: Callable[[], Record]) -> None:
@@ -162,6 +170,31 @@ def test_a_hole_that_only_reading_again_fills_counts_unless_pushes_may_be_lost()
 
     assert rules(record(facts)) == {"unseen"}
     assert check(record(facts, pushes_may_be_lost=True)) == []
+
+
+def test_what_is_read_is_not_unread_nor_is_ones_own() -> None:
+    read = [fact("read", "jerry", TWO), fact("settled", "jerry", TWO)]
+
+    assert check(record([*TOM, *JERRY, *read], told={"tom": 1, "jerry": 1})) == []
+    assert rules(record([*TOM, *JERRY, *read], told={"tom": 1})) == {"unread"}
+
+
+def test_a_read_mark_that_was_not_confirmed_may_count_or_not() -> None:
+    read = fact("read", "jerry", TWO)
+
+    for count in (1, 2):
+        assert check(record([*TOM, *JERRY, read], told={"tom": 1, "jerry": count})) == []
+    for count in (0, 3):
+        assert rules(record([*TOM, *JERRY, read], told={"tom": 1, "jerry": count})) == {"unread"}
+
+
+def test_more_than_a_hundred_are_told_as_a_hundred() -> None:
+    many = [Stored(ROOM, number, f"id-{number}", 1000 + number, "tom", f"tom {number}") for number in range(1, 121)]
+    sent = [one for row in many for one in (fact("sent", "tom", row), fact("acked", "tom", row))]
+    seen = [fact("live", "jerry", row) for row in many]
+
+    assert check(record([*sent, *seen], many, told={"jerry": 100})) == []
+    assert rules(record([*sent, *seen], many, told={"jerry": 120})) == {"unread"}
 
 
 def test_one_swapped_pair_is_one_violation_of_each_rule_it_breaks() -> None:

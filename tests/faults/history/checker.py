@@ -13,6 +13,7 @@
     disorder      whatever a client is pushed of a conversation comes in the order in which it is kept
     false         what a client sees is what is kept
     unseen        every message is seen by every member: pushed, or read by catching up from the last one it saw
+    unread        whoever logs in afresh is told of as many messages as others have sent after the last one it has read
 
 A message that was never acknowledged may be kept or not: its sender cannot know.
 """
@@ -24,6 +25,8 @@ from itertools import pairwise
 
 from tests.faults.history.facts import Fact, Stored, by_client, of_kind
 
+# The protocol's bound: "as many or more".
+UNREAD_MAX = 100
 SEEN = ("live", "history", "reread")
 # More of a kind than this say nothing new.
 SHOWN = 5
@@ -36,13 +39,15 @@ class Record:
     `members` were in their conversation all the time. `stored` is what the database keeps, `read_back` what a client
     that was not there read of each conversation afterwards. `pushes_may_be_lost`: the fault breaks the way between
     nodes, so a client that stays connected misses messages without a sign; it sees them when it reads the conversation
-    again (`reread`), and only that is asked for.
+    again (`reread`), and only that is asked for. `told` is how many unread messages each client was told of each
+    conversation when it logged in afresh at the end.
     """
 
     members: Mapping[str, frozenset[str]]
     facts: Sequence[Fact]
     stored: Sequence[Stored]
     read_back: Mapping[str, Sequence[Stored]]
+    told: Mapping[tuple[str, str], int]  # client, conversation
     pushes_may_be_lost: bool = False
 
 
@@ -71,6 +76,7 @@ def check(record: Record) -> list[Violation]:
         *(violation for facts in clients.values() for violation in _pushed_once_and_in_order(facts, kept)),
         *_seen_as_kept(record, kept),
         *_seen_by_all(record, clients),
+        *_unread_told(record, kept, clients),
     ]
 
 
@@ -213,3 +219,25 @@ def _seen_by_all(record: Record, clients: Mapping[str, Sequence[Fact]]) -> Itera
         for row in record.stored:
             if client in record.members.get(row.conversation, ()) and row.message not in seen:
                 yield Violation("unseen", f"{client} never saw {row}")
+
+
+def _unread_told(record: Record, kept: _Kept, clients: Mapping[str, Sequence[Fact]]) -> Iterator[Violation]:
+    for conversation, members in record.members.items():
+        rows = kept.by_conversation.get(conversation, [])
+        for client in sorted(members):
+            facts = [fact for fact in clients.get(client, []) if fact.conversation == conversation]
+            # A mark never goes back, and a `read` that was not answered may have been lost.
+            least, most = (_last_read(facts, kept, *kinds) for kinds in (("settled",), ("settled", "read")))
+            highest, lowest = (_unread(rows, client, mark) for mark in (least, most))
+            told = record.told.get((client, conversation), 0)
+            if not lowest <= told <= highest:
+                truth = str(lowest) if lowest == highest else f"{lowest} to {highest}"
+                yield Violation("unread", f"{client} was told of {told} in {conversation}, and there are {truth}")
+
+
+def _last_read(facts: Sequence[Fact], kept: _Kept, *kinds: str) -> int:
+    return max((kept.by_message[fact.message].seq for fact in of_kind(facts, *kinds)), default=0)
+
+
+def _unread(rows: Sequence[Stored], client: str, mark: int) -> int:
+    return min(UNREAD_MAX, sum(row.seq > mark and row.sender != client for row in rows))

@@ -251,6 +251,7 @@ class Crowd:
             facts=self.facts,
             stored=await asyncio.to_thread(_stored, self.cluster.nodes[0], list(self.members)),
             read_back=await self._read_back(),
+            told=await self._told(),
             pushes_may_be_lost=pushes_may_be_lost,
         )
 
@@ -288,6 +289,19 @@ class Crowd:
             assert not answer.HasField("code"), answer
             self._note(Fact("acked", UMPIRE, conversation, body, answer.uid, answer.t))
         await umpire.wire.close()
+
+    async def _told(self) -> dict[tuple[str, str], int]:
+        """Log everybody in afresh, as on a new phone, and return what they are told is unread."""
+        told = {}
+        for number, name in enumerate(sorted(self.everybody)):
+            client = await client_on(self.cluster.nodes[number % len(self.cluster.nodes)], name)
+            # The counts come before the answer to whatever is asked.
+            await online(client, name)
+            for frame in client.seen:
+                for conversation in frame.unreadMessage.convs:
+                    told[name, conversation.cid] = conversation.unread
+            await client.wire.close()
+        return told
 
     async def _read_back(self) -> dict[str, list[Stored]]:
         reader = await client_on(self.cluster.nodes[-1], UMPIRE)

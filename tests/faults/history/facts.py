@@ -7,6 +7,8 @@
     history   one was read to catch up after a time without connection             (the same)
     reread    one was read when the conversation was read from its beginning       (the same)
     unread    the server, or the SDK, told how many messages are unread            (conversation, count)
+    read      the server was told that the client has read up to a message         (conversation, message, at)
+    settled   and has said so to all its sessions                                  (the same)
     down, up  the connection is lost; the client is signed in (again)
 
 `message` is an id, `at` a timestamp in milliseconds. What a recorder says of itself to whoever runs it is a fact, too:

@@ -10,14 +10,23 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 from uuid import uuid4
 
 import websockets
 
-from imcore.protocol.message_pb2 import CommandType, DirectCommand, GenericCommand, LogItem, LogsCommand, OpType
+from imcore.protocol.message_pb2 import (
+    CommandType,
+    DirectCommand,
+    GenericCommand,
+    LogItem,
+    LogsCommand,
+    OpType,
+    ReadCommand,
+    ReadTuple,
+)
 from tests.faults.history.facts import Fact
 from tests.imclient import Closed, OverSocket, open_session
 
@@ -26,6 +35,8 @@ TICK_SECONDS = 0.2
 # As the SDKs: a command that is not answered within this time is lost.
 COMMAND_SECONDS = 20.0
 CONNECT_SECONDS = 10.0
+# Of the messages that are pushed, so many are read at once, and all before them.
+READ_SHARE = 0.03
 LOST = (OSError, Closed, TimeoutError, websockets.WebSocketException)
 
 
@@ -58,6 +69,8 @@ class Place:
     newest: _Mark | None = None
     is_behind: bool = True
     has_ended: bool = False
+    known: set[_Mark] = field(default_factory=set)
+    read: _Mark | None = None  # what the server was told last
 
     def lose(self) -> None:
         """Note that the connection is gone."""
@@ -65,6 +78,7 @@ class Place:
 
     def hear(self, mark: _Mark) -> None:
         """Note a message that was pushed."""
+        self.known.add(mark)
         if self.is_behind:
             self.newest = mark
         else:
@@ -130,6 +144,7 @@ class FrameClient:
         self._is_drained = False
         self._finish_by: float | None = None
         self._is_to_reread = False
+        self._to_settle: dict[str, _Mark] | None = None  # the last read marks, not yet confirmed; None before them
         self._is_finished = False
         self._token: str | None = None
         # Of the present connection:
@@ -137,6 +152,7 @@ class FrameClient:
         self._waiting: dict[int, Sending] = {}  # serial → what
         self._readings: deque[Reading] = deque()  # the first one is asked for
         self._asked: int | None = None  # the serial of its question
+        self._to_read: deque[tuple[str, _Mark]] = deque()
         self._answered_at = 0.0
 
     async def run(self) -> None:
@@ -185,6 +201,7 @@ class FrameClient:
         while not self._is_done():
             await self._send()
             await self._ask()
+            await self._read()
             try:
                 frame = await wire.receive(TICK_SECONDS)
             except TimeoutError:
@@ -201,6 +218,7 @@ class FrameClient:
         wire, self._wire = self._wire, None
         self._waiting.clear()
         self._readings.clear()
+        self._to_read.clear()
         self._asked = None
         for place in self._places.values():
             place.lose()
@@ -221,9 +239,23 @@ class FrameClient:
             self._is_to_reread = False
             self._readings.extend(Reading("reread", conversation, None) for conversation in self._places)
             return False
+        if self._to_settle is None:
+            self._to_settle = {conversation: self._to_be_read_at_last(conversation) for conversation in self._places}
+            self._to_read.extend(self._to_settle.items())
+            self._finish_by = time.monotonic() + self._end_seconds
+            return False
+        if self._to_settle and time.monotonic() < self._finish_by:
+            return False
+        if self._to_settle:
+            self._note("a read mark was not confirmed")
         self._is_finished = True
         self._say("finished")
         return True
+
+    def _to_be_read_at_last(self, conversation: str) -> _Mark:
+        """Choose any message from the last one that was read on, so that the end and all after it may stay unread."""
+        place = self._places[conversation]
+        return self._chance.choice(sorted(mark for mark in place.known if place.read is None or mark >= place.read))
 
     async def _send(self) -> None:
         now = time.monotonic()
@@ -255,6 +287,16 @@ class FrameClient:
             asked.t, asked.mid = reading.after
         self._asked = await self._command(CommandType.logs, logsMessage=asked)
 
+    async def _read(self) -> None:
+        assert self._wire is not None
+        while self._to_read:
+            conversation, (at, message) = self._to_read.popleft()
+            place = self._places[conversation]
+            place.read = max((at, message), place.read or (at, message))
+            self._say("read", conversation=conversation, message=message, at=at)
+            told = ReadCommand(convs=[ReadTuple(cid=conversation, mid=message, timestamp=at)])
+            await self._wire.send(GenericCommand(cmd=CommandType.read, peerId=self.client_id, readMessage=told))
+
     async def _command(self, cmd: Any, **body: Any) -> int:
         assert self._wire is not None
         self._wire.last_serial += 1
@@ -285,9 +327,13 @@ class FrameClient:
             place = self._places[message.cid]
             place.hear((message.timestamp, message.id))
             place.has_ended |= body.startswith(self._end)
+            if message.fromPeerId != self.client_id and self._chance.random() < READ_SHARE:
+                self._to_read.append((message.cid, (message.timestamp, message.id)))
         elif frame.cmd == CommandType.unread:
             for tuple_ in frame.unreadMessage.convs:
                 self._say("unread", conversation=tuple_.cid, count=tuple_.unread)
+                if self._to_settle and (mark := self._to_settle.pop(tuple_.cid, None)):
+                    self._say("settled", conversation=tuple_.cid, message=mark[1], at=mark[0])
 
     def _hear_acknowledgement(self, frame: GenericCommand, sending: Sending) -> None:
         acknowledged = frame.ackMessage
@@ -318,6 +364,7 @@ class FrameClient:
                 sender=getattr(item, "from"),
             )
             reading.after = (item.timestamp, item.msgId)
+            place.known.add(reading.after)
             place.has_ended |= body.startswith(self._end)
         if reading.kind == "history" and reading.after is not None:
             place.seen = reading.after

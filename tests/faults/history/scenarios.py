@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.faults.history.checker import Violation, check, summary
+from tests.faults.history.checker import Record, Violation, check, summary
 from tests.faults.history.clock import server_now
 from tests.faults.history.cluster import Cluster
 from tests.faults.history.crowd import Crowd
-from tests.faults.history.facts import Fact, of_kind
+from tests.faults.history.facts import of_kind
 from tests.processes import eventually
 
 # In a long run something is broken once more for each so many messages.
@@ -117,14 +117,15 @@ async def run(
         scenario.name,
         seed,
         time.monotonic() - began,
-        _counted(record.facts, len(record.stored)),
+        _counted(record),
         [violation for violation in found if violation.rule not in scenario.excused],
         [violation for violation in found if violation.rule in scenario.excused],
         [f"{count} × {why}" for why, count in notes.most_common()],
     )
 
 
-def _counted(facts: Sequence[Fact], stored: int) -> Counter[str]:
+def _counted(record: Record) -> Counter[str]:
+    facts = record.facts
     kinds = Counter(fact.kind for fact in facts)
     bodies = {fact.body for fact in of_kind(facts, "sent")}
     known = {(fact.client, fact.message) for fact in of_kind(facts, "acked", "live", "history")}
@@ -138,7 +139,8 @@ def _counted(facts: Sequence[Fact], stored: int) -> Counter[str]:
             "caught up": kinds["history"],
             "found late": len(found),
             "connections lost": kinds["down"],
-            "stored": stored,
+            "stored": len(record.stored),
+            "told as unread": sum(record.told.values()),
         }
     )
 

@@ -22,6 +22,8 @@ const require = createRequire(new URL('../../sdk/package.json', import.meta.url)
 const { Event, MessageQueryDirection, Realtime, TextMessage } = require(setup.sdk);
 
 const PAGE = 100;
+// Of the messages that are pushed, after so many the conversation is read.
+const READ_SHARE = 0.03;
 const PATIENCE_MS = 200;
 // The SDK doubles the time between its attempts up to five minutes; an app may call retry() meanwhile.
 const RETRY_MS = 1000;
@@ -81,6 +83,20 @@ class Place {
     this.newest = null;
     this.isBehind = true;
     this.hasEnded = false;
+    this.end = null; // the last message
+    this.before = null; // what the SDK had as the last one when all was read
+  }
+
+  // The SDK raises no event for a count that it has already, but it takes the last message from whatever tells counts.
+  isRead() {
+    const { lastMessage, unreadMessagesCount } = this.conversation;
+    return lastMessage !== this.before && lastMessage.id === this.end.id && unreadMessagesCount === 0;
+  }
+
+  take(message) {
+    if (!bodyOf(message).startsWith(setup.end)) return;
+    this.hasEnded = true;
+    this.end = message;
   }
 
   lose() {
@@ -91,12 +107,12 @@ class Place {
   hear(message) {
     if (this.isBehind) this.newest = message;
     else this.seen = message;
-    this.hasEnded ||= bodyOf(message).startsWith(setup.end);
+    this.take(message);
   }
 
   read(message) {
     this.seen = message;
-    this.hasEnded ||= bodyOf(message).startsWith(setup.end);
+    this.take(message);
   }
 
   catchUp() {
@@ -122,6 +138,7 @@ class Person {
     client.on(Event.MESSAGE, (message, conversation) => {
       say('live', this.id, described(message));
       this.places.get(conversation.id).hear(message);
+      if (random() < READ_SHARE) conversation.read();
     });
     client.on(Event.UNREAD_MESSAGES_COUNT_UPDATE, (conversations) => {
       for (const { id: conversation, unreadMessagesCount } of conversations) {
@@ -233,12 +250,34 @@ class Person {
     const isDone = () => [...this.places.values()].every((place) => place.hasEnded && !place.isBehind);
     while (!isDone() && Date.now() < deadline) await pause(20);
     if (!isDone()) say('note', this.id, { why: 'the end did not come' });
-    if (isToReread) for (const place of this.places.values()) await this.reread(place.conversation);
+    if (isToReread) for (const place of this.places.values()) await this.reread(place);
+    await this.readAll();
     say('finished', this.id);
   }
 
-  async reread(conversation) {
-    while (!(await this.readOn(this.connection, 'reread', new Place(conversation))));
+  async readAll() {
+    const deadline = Date.now() + setup.seconds * 1000;
+    const unsettled = [...this.places.values()].filter(({ end }) => end);
+    for (const place of unsettled) {
+      const { conversation, end } = place;
+      say('read', this.id, { conversation: conversation.id, message: end.id, at: end.timestamp.getTime() });
+      place.before = conversation.lastMessage;
+      conversation.read();
+    }
+    while (unsettled.length > 0 && Date.now() < deadline) {
+      await pause(20);
+      for (const place of unsettled.filter((place) => place.isRead())) {
+        say('settled', this.id, { conversation: place.conversation.id, message: place.end.id });
+        unsettled.splice(unsettled.indexOf(place), 1);
+      }
+    }
+    if (unsettled.length > 0) say('note', this.id, { why: 'a read mark was not confirmed' });
+  }
+
+  async reread(place) {
+    const again = new Place(place.conversation);
+    while (!(await this.readOn(this.connection, 'reread', again)));
+    place.end ??= again.end;
   }
 }
 
