@@ -32,6 +32,8 @@ def add(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
             # What was said before one joined is history, not unread.
             read_seq=row.last_seq,
             ack_seq=row.last_seq,
+            # To its devices that were away while it left and came again, this is news.
+            unread_changed_ms=at_ms,
         )
         for client_id in added
     )

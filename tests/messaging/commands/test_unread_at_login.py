@@ -14,6 +14,7 @@ from messaging.models import MessagingSettings
 from messaging.storage import catching_up
 from tests.conftest import SignIn
 from tests.conversations.rooming import room_of
+from tests.conversations.talking import add, remove
 from tests.imclient import open_session
 from tests.messaging.returning import (
     Connect,
@@ -261,6 +262,25 @@ async def test_a_second_open_on_the_same_connection_is_told_again(application: A
     assert told == {room: 1}
     assert (await heard(again)).msg == "two"
     await again.nothing_more()
+
+
+async def test_a_device_that_was_away_is_told_that_its_client_left_and_joined_again(
+    application: Application, signed_in: SignIn, connect: Connect
+) -> None:
+    """Checklist 60: what it still shows as unread was said before, and is history now."""
+    room = await started(application, "tom", "jerry")
+    await say(await signed_in("tom"), room, "hello")
+    phone = await signed_in("jerry")
+    told = await told_unread(phone)
+    web = await signed_in("jerry")
+    await phone.wire.close()
+    await remove(web, room, "jerry")
+    await add(web, room, "jerry")
+
+    phone = await back(phone, connect, application.app_id, lastUnreadNotifTime=told.notifTime)
+
+    assert [one.unread for one in told.convs] == [1]
+    assert (await only_count(phone)).unread == 0
 
 
 async def test_a_client_without_a_serial_is_told_as_well(
