@@ -1,6 +1,6 @@
 // A day off line: 150 messages in 60 conversations, and a conversation with more than anybody counts.
 
-import { Event, another, assert, connect, eventually, finish, next, ok, own, sdk } from './journey.mjs';
+import { Event, another, assert, connect, eventually, finish, next, ok, own, sdk, settled } from './journey.mjs';
 
 const { TextMessage } = sdk;
 const Tom = await connect().createIMClient(own('Tom'));
@@ -46,6 +46,7 @@ const readAt = (conversation) => conversation.fetchReceiptTimestamps().then(({ l
 const last = chats[Number(conversations.at(-1).name)];
 const isLastRead = async () => (await readAt(last)) >= last.lastMessageAt && (await readAt(busy)) >= busy.lastMessageAt;
 await eventually(isLastRead, 'she has read it');
+await settled(Mary);
 const news = next(Mary, Event.UNREAD_MESSAGES_COUNT_UPDATE);
 await busy.send(new TextMessage('one more'));
 assert.deepEqual(rows((await news)[0]), [['busy', 1, false, 'one more']]);

@@ -1,7 +1,7 @@
 // Transient messages, mentions, priorities (see rooms.mjs too) and the bound of a message, as the guide describes them.
 
-import { Event, another, assert, connect, eventually, failure, finish } from './journey.mjs';
-import { next, ok, own, sdk, texts } from './journey.mjs';
+import { Event, another, arrival, assert, connect, eventually, failure, finish } from './journey.mjs';
+import { ok, own, sdk, texts } from './journey.mjs';
 
 const { MessagePriority, TextMessage } = sdk;
 const realtime = connect();
@@ -16,13 +16,13 @@ const lastOf = async (client) => {
   const [found] = await client.getQuery().withLastMessagesRefreshed().equalTo('objectId', chat.id).find();
   return found.lastMessage?.text;
 };
-const heardBy = (...hearers) => Promise.all(hearers.map(async (client) => (await next(client, Event.MESSAGE))[0]));
+const heardBy = (text, ...hearers) => Promise.all(hearers.map((client) => arrival(client, text)));
 
-let coming = heardBy(Jerry, Mary, phone);
+let coming = heardBy('first', Jerry, Mary, phone);
 await chat.send(new TextMessage('first'));
 await coming;
 const lateSdk = another();
-coming = heardBy(Jerry, Mary, phone);
+coming = heardBy('typing …', Jerry, Mary, phone);
 const typing = await chat.send(new TextMessage('typing …'), { transient: true });
 assert.equal(typing.status, sdk.MessageStatus.SENT);
 for (const message of await coming) {
@@ -34,7 +34,7 @@ const onLate = [];
 late.on(Event.MESSAGE, (message) => onLate.push(message.text));
 assert.deepEqual(texts(await jerrys.queryMessages()), ['first']);
 assert.equal(await lastOf(Mary), 'first');
-coming = heardBy(late);
+coming = heardBy('second', late, Jerry, Mary, phone);
 await chat.send(new TextMessage('second'));
 await coming;
 assert.deepEqual(onLate, ['second']);
@@ -43,7 +43,7 @@ ok('a transient message reaches who is online, on all devices, and nobody later;
 
 await Promise.all([jerrys.read(), marys.read()]);
 assert.deepEqual([jerrys.unreadMessagesMentioned, jerrys.unreadMessagesCount], [false, 0]);
-coming = heardBy(Jerry, Mary, phone);
+coming = heardBy('@Jerry 早点回家', Jerry, Mary, phone);
 await chat.send(new TextMessage('@Jerry 早点回家').setMentionList([Jerry.id, own('Stranger')]));
 let [toJerry, toMary, toPhone] = await coming;
 assert.deepEqual(toJerry.mentionList, [Jerry.id, own('Stranger')]);
@@ -51,7 +51,7 @@ assert.deepEqual([toJerry, toMary, toPhone].map((message) => message.mentioned),
 assert.deepEqual([toJerry, toMary, toPhone].map((message) => Boolean(message.mentionedAll)), [false, false, false]);
 assert.deepEqual([jerrys, marys].map((one) => Boolean(one.unreadMessagesMentioned)), [true, false]);
 ok('a mention says so to whom it names, and to nobody else');
-coming = heardBy(Jerry, Mary, phone);
+coming = heardBy('@all', Jerry, Mary, phone);
 await chat.send(new TextMessage('@all').mentionAll());
 [toJerry, toMary, toPhone] = await coming;
 assert.deepEqual([toJerry, toMary, toPhone].map((message) => message.mentionedAll), [true, true, true]);
@@ -65,7 +65,7 @@ assert.deepEqual([jerrys.unreadMessagesMentioned, marys.unreadMessagesMentioned]
 ok('all are mentioned, but for the sender; history knows who was; reading clears it');
 
 for (const [name, priority] of Object.entries(MessagePriority)) {
-  coming = heardBy(Jerry, Mary, phone);
+  coming = heardBy(name, Jerry, Mary, phone);
   await chat.send(new TextMessage(name), { priority });
   assert.deepEqual(texts(await coming), [name, name, name]);
 }
@@ -76,7 +76,7 @@ assert.equal((await failure(chat.send(big))).code, 4109);
 assert.equal(big.status, sdk.MessageStatus.FAILED);
 const long = 'x'.repeat(3000);
 assert.equal((await failure(chat.send(new TextMessage(long), { pushData: { alert: long } }))).code, 4109);
-coming = heardBy(Jerry, Mary, phone);
+coming = heardBy(long, Jerry, Mary, phone);
 await chat.send(new TextMessage(long), { pushData: { alert: 'short' } });
 assert.deepEqual(texts(await coming), [long, long, long]);
 await eventually(async () => (await lastOf(Jerry)) === long, 'it is the last message');

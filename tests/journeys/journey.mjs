@@ -57,6 +57,12 @@ export const next = (emitter, event, fits = () => true) =>
     emitter.on(event, listen);
   });
 
+// The message with this text, when it comes to a client; others may still be on their way to him.
+export const arrival = async (client, text) => {
+  const [message] = await next(client, Event.MESSAGE, (received) => received.text === text);
+  return message;
+};
+
 // What `attempt` returns or resolves to, once that is neither false nor an error.
 export const eventually = async (attempt, what) => {
   const deadline = Date.now() + SECONDS * 1000;

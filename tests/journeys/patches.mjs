@@ -1,6 +1,6 @@
 // Messages that their author edits and recalls. Needs an application where that is allowed.
 
-import { Event, another, assert, connect, eventually, failure, finish } from './journey.mjs';
+import { Event, another, arrival, assert, connect, eventually, failure, finish } from './journey.mjs';
 import { next, ok, own, sdk, settled, texts } from './journey.mjs';
 
 const { BinaryMessage, MessageStatus, RecalledMessage, TextMessage } = sdk;
@@ -31,9 +31,9 @@ const lastOf = async (client) => {
   return found.lastMessage;
 };
 const say = async (text) => {
-  const [atPhone, atJerry] = [next(phone, Event.MESSAGE), next(Jerry, Event.MESSAGE)];
+  const arrivals = Promise.all([arrival(phone, text), arrival(Jerry, text)]);
   const sent = await chat.send(new TextMessage(text));
-  return { sent, phones: (await atPhone)[0], jerrys: (await atJerry)[0] };
+  return { sent, phones: (await arrivals)[0] };
 };
 
 const first = await say('Helo');
