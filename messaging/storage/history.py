@@ -100,8 +100,9 @@ def page(
     if message_type is not None:
         condition += " AND message_type = %s"
         parameters.append(message_type)
-        if message_type != TEXT:
-            # Said in so many words, or the index of these would not be seen to suffice.
+        if message_type != TEXT and connection.vendor == "sqlite":
+            # Said in so many words, or SQLite would not see that the index of these suffices. PostgreSQL does, and
+            # would take it for two ranges, to be sorted together.
             condition += f" AND (message_type < {TEXT} OR message_type > {TEXT})"
     direction = "DESC" if newest else "ASC"
     with connection.cursor() as cursor:
