@@ -274,12 +274,13 @@ class Connection:
             node.presence.detach(self._application.pk, session)
 
     def close_session(self, lane: Lane) -> None:
-        """End a lane's session and the lane with it; the connection and its other clients go on."""
+        """End a lane's session, and the lane with its last command; the connection and its other clients go on."""
         session, lane.session = lane.session, None
         if session is not None and self._application is not None:
             self._tell_of_end(session)
             node.presence.detach(self._application.pk, session)
-        if not lane.backlog and self.lanes.get(lane.client_id) is lane:
+        # While a command runs, which may be an open, the lane stays: its worker takes it away if nothing comes of that.
+        if not lane.backlog and lane.worker is None and self.lanes.get(lane.client_id) is lane:
             del self.lanes[lane.client_id]
 
     def _tell_of_end(self, session: Session) -> None:

@@ -339,6 +339,32 @@ async def test_a_kick_ends_all_sessions_of_a_client_and_voids_its_tokens(
     assert_error(await opening(st=phone.token, r=True), 4105, "SESSION_REQUIRED")
 
 
+async def test_who_opens_anew_while_it_is_kicked_is_signed_in_where_it_is_found(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its session is served, and is gone with its connection."""
+    tom = await signed_in("tom", deviceId="phone")
+    has_begun, may_go_on, open_anew = asyncio.Event(), asyncio.Event(), sessions.open_session
+
+    async def slowly(**fields: Any) -> Any:
+        has_begun.set()
+        await may_go_on.wait()
+        return await open_anew(**fields)
+
+    monkeypatch.setattr(sessions, "open_session", slowly)
+    await tom.send(SESSION, OpType.open, appId=application.app_id, sessionMessage=SessionCommand(deviceId="phone"))
+    await has_begun.wait()
+    await sessions.kick(application=application.pk, client_id="tom", reason="")
+    await tom.notice(SESSION, OpType.closed)
+    may_go_on.set()
+    await tom.notice(SESSION, OpType.opened)
+
+    assert (await tom.request(SESSION, OpType.refresh)).op == OpType.refreshed
+    assert len(on_line(application)) == 1
+    await tom.wire.close()
+    assert on_line(application) == []
+
+
 async def test_a_kick_leaves_the_reasons_for_which_others_were_void(
     application: Application, signed_in: SignIn, opening: Open
 ) -> None:
