@@ -120,9 +120,14 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
 async def close(context: Context, request: GenericCommand) -> GenericCommand:
     """Sign the client out here and void its tokens. JavaScript waits for the reply before it drops the socket."""
     session = context.session  # which the server may end meanwhile
-    await rooms.sign_out(application=context.application.pk, session=session)
-    await sessions.close(device=session.device)
-    session.has_will = False
+    # Before anything is waited for: the socket may go meanwhile, and the client has said that it is not lost.
+    has_will, session.has_will = session.has_will, False
+    try:
+        await rooms.sign_out(application=context.application.pk, session=session)
+        await sessions.close(device=session.device)
+    except BaseException:
+        session.has_will = has_will
+        raise
     context.after_reply.append(lambda: context.connection.close_session(context.lane))
     return _answer(OpType.closed)
 

@@ -1,5 +1,6 @@
 """Wills: what is said in a client's name when it is lost (realtime-protocol 4.9.1)."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from imcore.gateway import lifecycle
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, OpType
 from messaging.models import Will
-from messaging.services import wills
+from messaging.services import sessions, wills
 from tests.conftest import SignIn
 from tests.imclient import ImClient
 from tests.messaging.signing_in import SESSION, ObeySettings
@@ -71,6 +72,29 @@ async def test_a_will_is_not_said_after_a_close(application: Application, signed
 
     await hears_nothing(jerry)
     assert await left(application) == []
+
+
+async def test_a_will_is_not_said_when_the_socket_goes_while_the_close_is_carried_through(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68. Who drops the socket behind its `close` has said it all the same."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    await leave(tom, room)
+    has_begun, may_go_on, close = asyncio.Event(), asyncio.Event(), sessions.close
+
+    async def slowly(**fields: Any) -> None:
+        has_begun.set()
+        await may_go_on.wait()
+        await close(**fields)
+
+    monkeypatch.setattr(sessions, "close", slowly)
+    await tom.send(SESSION, OpType.close)
+    await has_begun.wait()
+    await tom.wire.close()
+
+    await hears_nothing(jerry)
+    may_go_on.set()
 
 
 async def test_the_newest_will_of_a_client_replaces_every_earlier_one(
