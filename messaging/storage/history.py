@@ -41,7 +41,10 @@ FROM wanted JOIN messaging_message ON conversation_id = conversation AND seq = l
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """One end of a range: a time, or exactly a message if `message_id` names one; and whether it belongs to it."""
+    """One end of a range: exactly a message if `message_id` names one, else a time; and whether it belongs to it.
+
+    With neither, since 0 is no time, there is no end.
+    """
 
     timestamp_ms: int
     message_id: str
@@ -179,6 +182,8 @@ def _lower(end: Boundary | None, places: Mapping[str, Place]) -> Place:
     if end.message_id in places:
         timestamp_ms, seq = places[end.message_id]
         return (timestamp_ms, seq if end.is_included else seq + 1)
+    if end.timestamp_ms <= 0:
+        return _START
     return (end.timestamp_ms, 0) if end.is_included else _after(end.timestamp_ms)
 
 
@@ -188,6 +193,8 @@ def _upper(end: Boundary | None, places: Mapping[str, Place]) -> Place:
     if end.message_id in places:
         timestamp_ms, seq = places[end.message_id]
         return (timestamp_ms, seq + 1 if end.is_included else seq)
+    if end.timestamp_ms <= 0:
+        return _END
     return _after(end.timestamp_ms) if end.is_included else (end.timestamp_ms, 0)
 
 

@@ -116,6 +116,8 @@ def with_ids(conversation_id: str, fields: dict[str, Any]) -> dict[str, Any]:
         ({"t": T + 40, "mid": "2"}, "01"),
         ({"t": T + 20, "mid": "unknown"}, "01"),
         ({"direction": NEW, "t": T + 20, "mid": "unknown", "tIncluded": True}, "234"),
+        ({"mid": "unknown"}, "01234"),  # neither: without `t` there is no bound (4.11)
+        ({"direction": NEW, "tmid": "unknown"}, "01234"),
         ({"t": T + 20, "mid": "a\0b"}, "01"),
         ({"t": T + 20, "mid": "x" * 5000}, "01"),
         # Far away.
