@@ -415,8 +415,9 @@ def test_a_rare_type_is_found_without_reading_what_is_between(
     assert numbers == sorted(numbers)
     assert all(number % RARE == 0 for number in numbers)
     sql, plan = plans[-1]
+    # Some are so few that PostgreSQL may read all of the type and sort them; but nothing that is not of the type.
     assert "message_not_text" in plan, f"{sql}\n{plan}"
-    assert "sort" not in plan.lower(), f"{sql}\n{plan}"
+    assert "Filter:" not in plan, f"{sql}\n{plan}"
 
 
 def explained(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> tuple[Any, list[tuple[str, str]]]:
