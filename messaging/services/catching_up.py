@@ -45,9 +45,9 @@ async def load(
     """Find out what a client missed that understands `capabilities` (imcore/capabilities.py).
 
     `was_here`: until now it had another session on its connection, and so every message. `unread_since_ms` is the
-    `now_ms` of the counts it was told last: what has not changed since it knows. `patched_since_ms` is its position
-    among patches, at first its own clock's. Neither says anything if it is 0, or ahead of this clock. Raises
-    StorageUnavailable.
+    `now_ms` of the counts it was told last: what has not changed since it knows; ahead of this clock, it says nothing.
+    `patched_since_ms` is its position among patches, at first its own clock's. It may well be ahead of this clock:
+    patch times rise, whatever that shows. Neither says anything if it is 0. Raises StorageUnavailable.
     """
     settings = application.of(MessagingSettings)
     absent = Absent(
@@ -57,7 +57,7 @@ async def load(
         conversations_max=settings.unread_conversations_max,
         unread_since_ms=unread_since_ms if 0 < unread_since_ms <= now_ms else None,
         messages_max=None if capabilities & COUNTS_UNREAD else 0 if was_here else settings.offline_messages_max,
-        patched_since_ms=patched_since_ms if capabilities & PATCHES and 0 < patched_since_ms <= now_ms else None,
+        patched_since_ms=patched_since_ms if capabilities & PATCHES and patched_since_ms > 0 else None,
     )
     # Messages are large; those of many clients at once would be too large.
     [missed] = [await _batcher.submit(absent)] if absent.messages_max is None else await _load([absent])

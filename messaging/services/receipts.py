@@ -24,6 +24,8 @@ __all__ = ["MaxRead", "MemberTimes", "Position", "acknowledge", "max_read", "rea
 
 # Nobody can send to the conversations of a batch of reads while it lasts.
 READ_BATCH = 64
+# Of one command: all of many commands would be more than may wait, and those of others would be refused for it.
+READS_AT_ONCE = 8
 
 
 class Position(NamedTuple):
@@ -78,21 +80,19 @@ async def acknowledge(
 
 async def read(*, application: int, settings: MessagingSettings, client_id: str, positions: Sequence[Position]) -> None:
     """Note up to where a client has read conversations, of which more than a hundred are ignored (4.9.5)."""
-    await asyncio.gather(
-        *(
-            _reads.submit(
-                Read(
-                    Place(application, position.conversation_id, client_id),
-                    position.message_id if _can_be_an_id(position.message_id) else "",
-                    position.timestamp_ms,
-                    is_shown=True,
-                    receipts_members_max=settings.receipts_members_max,
-                )
-            )
-            for position in positions[: limits.READ_CONVERSATIONS_MAX]
-            if _can_be_an_id(position.conversation_id)
+    reads = [
+        Read(
+            Place(application, position.conversation_id, client_id),
+            position.message_id if _can_be_an_id(position.message_id) else "",
+            position.timestamp_ms,
+            is_shown=True,
+            receipts_members_max=settings.receipts_members_max,
         )
-    )
+        for position in positions[: limits.READ_CONVERSATIONS_MAX]
+        if _can_be_an_id(position.conversation_id)
+    ]
+    for start in range(0, len(reads), READS_AT_ONCE):
+        await asyncio.gather(*map(_reads.submit, reads[start : start + READS_AT_ONCE]))
 
 
 async def max_read(*, application: int, conversation_id: str, client_id: str, now_ms: int) -> MaxRead:

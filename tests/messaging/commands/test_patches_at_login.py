@@ -62,6 +62,21 @@ async def test_who_says_no_position_or_one_in_the_future_missed_none(
     await jerry.nothing_more()
 
 
+async def test_a_position_among_patches_that_are_ahead_of_the_clock_counts(
+    said: list[AckCommand], signed_in: SignIn
+) -> None:
+    """Checklist 67: another server's clock may be ahead, or many were patched within a moment."""
+    ahead_ms = identifiers.now_ms() + 60_000
+    await patched(said[0].uid, at_ms=ahead_ms, text="known already")
+    await patched(said[2].uid, at_ms=ahead_ms + 1, text="edited")
+
+    jerry = await signed_in("jerry", lastPatchTime=ahead_ms)
+    edited = await told_patch(jerry)
+    await jerry.nothing_more()
+
+    assert (edited.mid, edited.data) == (said[2].uid, b"edited")
+
+
 async def test_who_does_not_understand_patches_is_not_sent_any(said: list[AckCommand], signed_in: SignIn) -> None:
     """Checklist 67 (`configBitmap`, bit 0). Nor is somebody who is not in the conversation."""
     await patched(said[0].uid, at_ms=said[0].t + 1, text="edited")
