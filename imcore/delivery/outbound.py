@@ -25,8 +25,9 @@ SHED_ABOVE: dict[int, float] = {Priority.NORMAL: 0.5, Priority.LOW: 0.1}
 class Outbound:
     """The frames on their way to one socket.
 
-    `send` is ASGI's. `overflow` is called once, when the queue exceeds `max_frames` or `max_bytes`; it must end the
-    connection. After that, and after `stop`, offers are dropped.
+    `send` is ASGI's; `write`, if the server has one, writes what need not wait, and returns False for the rest.
+    `overflow` is called once, when the queue exceeds `max_frames` or `max_bytes`; it must end the connection. After
+    that, and after `stop`, offers are dropped.
     """
 
     __slots__ = (
@@ -37,6 +38,7 @@ class Outbound:
         "_send",
         "_waiting",
         "_waiting_bytes",
+        "_write",
         "_writer",
     )
 
@@ -44,11 +46,13 @@ class Outbound:
         self,
         send: Callable[[Event], Awaitable[None]],
         *,
+        write: Callable[[Event], bool] | None = None,
         overflow: Callable[[], None],
         max_frames: int,
         max_bytes: int,
     ) -> None:
         self._send = send
+        self._write = write or _write_nothing
         self._overflow = overflow
         self._max_frames = max_frames
         self._max_bytes = max_bytes
@@ -64,10 +68,12 @@ class Outbound:
         if self._writer is not None:
             self._enqueue(event)
             return
-        writing = self._send(event)
         try:
+            if self._write(event):
+                return
             # Run the write by hand up to where it would wait. It mostly does not, and then a task per frame, which
             # would cost as much as the write itself, was never needed.
+            writing = self._send(event)
             waits_for = writing.send(None)  # type: ignore[attr-defined]
         except StopIteration:
             return
@@ -128,6 +134,10 @@ class Outbound:
         self._waiting_bytes = 0
         if self._writer is not None:
             self._writer.cancel()
+
+
+def _write_nothing(event: Event) -> bool:
+    return False
 
 
 class _Started:

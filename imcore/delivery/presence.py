@@ -104,7 +104,7 @@ class LocalSession(Protocol):
     def names(self) -> Sequence[str]:
         """What it is found by from its beginning to its end: its client's id and, maybe, its device."""
 
-    def deliver(self, body: bytes, order: Order | None = None) -> None:
+    def deliver(self, body: bytes, order: Order | None, /) -> None:
         """Send a serialized body, whose place is `order`, behind the session's own header."""
 
     def end(self) -> None:

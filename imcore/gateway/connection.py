@@ -42,8 +42,22 @@ class Session:
     """
 
     __slots__ = (
-        "_event", "_header", "_offer", "_opening", "client_id", "config_bitmap", "connection", "device", "has_will",
-        "key", "room", "seated_ms", "sheds", "tag", "token_generation",
+        "_event",
+        "_header",
+        "_offer",
+        "_opening",
+        "client_id",
+        "config_bitmap",
+        "connection",
+        "deliver",
+        "device",
+        "has_will",
+        "key",
+        "room",
+        "seated_ms",
+        "sheds",
+        "tag",
+        "token_generation",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +89,8 @@ class Session:
         self._offer = connection.outbound.offer
         self.sheds = connection.outbound.sheds
         self._opening: Opening | None = Opening(self)
+        # How delivery hands it a serialized body, whose place is the order: behind its header, when it is caught up.
+        self.deliver: Callable[[bytes, Order | None], None] = self._opening.deliver
 
     @property
     def names(self) -> Sequence[str]:
@@ -91,13 +107,6 @@ class Session:
         """Whether another session of its client has taken its place on the connection, or none."""
         lane = self.connection.lanes.get(self.client_id)
         return lane is None or lane.session is not self
-
-    def deliver(self, body: bytes, order: Order | None = None) -> None:
-        """Send a serialized body behind this session's header, when it is caught up."""
-        if self._opening is None:
-            self._offer(self._event(self._header + body))
-        else:
-            self._opening.deliver(body, order)
 
     def send(self, body: bytes) -> None:
         """Send a serialized body behind this session's header at once."""
@@ -121,6 +130,7 @@ class Session:
     def settle(self) -> None:
         """Be handed everything: nothing can come any more that the client was told of when it opened."""
         self._opening = None
+        self.deliver = _live(self._header, self.connection)
 
     def end(self) -> None:
         """Be over, on the server's own account: its client has just been told why. The connection goes on."""
@@ -128,6 +138,14 @@ class Session:
             self._opening.break_off()
         if not self.is_over:
             self.connection.close_session(self.connection.lanes[self.client_id])
+
+
+def _live(header: bytes, connection: "Connection") -> Callable[[bytes, Order | None], None]:
+    """Return what sends a body behind a header at once. It is called for each receiver of each message."""
+    offer, event = connection.outbound.offer, connection.event
+    if connection.subprotocol.is_text:
+        return lambda body, order: offer(event(header + body))
+    return lambda body, order: offer({"type": "websocket.send", "bytes": header + body})
 
 
 class Lane:
@@ -173,6 +191,7 @@ class Connection:
         subprotocol: Subprotocol,
         send: Callable[[Event], Awaitable[None]],
         abort: Callable[[], None],
+        write: Callable[[Event], bool] | None = None,
         origin: str,
         address: str | None = None,
     ) -> None:
@@ -191,6 +210,7 @@ class Connection:
         self._sent_away_at: float | None = None
         self.outbound = Outbound(
             send,
+            write=write,
             overflow=self.cut_off,
             max_frames=settings.OUTBOUND_MAX_FRAMES,
             max_bytes=settings.OUTBOUND_MAX_BYTES,

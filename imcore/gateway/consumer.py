@@ -37,7 +37,7 @@ class GatewayConsumer(AsyncConsumer):
         connection = Connection(
             subprotocol=subprotocol,
             send=send,
-            abort=_abort_of(scope),
+            **_transport_of(scope),
             origin=_origin(scope),
             address=(scope.get("client") or (None,))[0],
         )
@@ -75,13 +75,14 @@ class GatewayConsumer(AsyncConsumer):
             await connection.room()
 
 
-def _abort_of(scope: Any) -> Any:
-    extension: Any = (scope.get("extensions") or {}).get(EXTENSION)
+def _transport_of(scope: Any) -> dict[str, Any]:
+    """Return the ways to cut the connection off and, if our own server offers one, to write without waiting."""
+    extension: dict[str, Any] | None = (scope.get("extensions") or {}).get(EXTENSION)
     if extension is not None:
-        return extension["abort"]
+        return extension
     task = asyncio.current_task()
     assert task is not None
-    return task.cancel
+    return {"abort": task.cancel}
 
 
 def _origin(scope: Any) -> str:

@@ -78,10 +78,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return apply_mask(data[head:], data[head - 4 : head])
 
     def handle_connect(self, event: Any) -> None:
-        """Start the application with a way to cut this connection in its scope."""
+        """Start the application with ways to cut this connection and to write without waiting in its scope."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self.scope["extensions"][EXTENSION] = {"abort": self.abort}
+            self.scope["extensions"][EXTENSION] = {"abort": self.abort, "write": self.write}
 
     def abort(self) -> None:
         """Drop the connection without waiting for the peer to read what is on its way."""
@@ -94,10 +94,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         return waits_in is not None and waits_in.gi_code is _BEFORE_A_FRAME
 
     async def send(self, message: Any) -> None:
-        """Write an event. A binary frame on an open connection, nearly all there is, takes the short way.
+        """Write an event, and wait while the peer does not read."""
+        if not self.write(message):
+            await super().send(message)
 
-        An unfragmented, uncompressed frame of a server is two to ten bytes of header (RFC 6455, 5.2) and the payload,
-        which spares websockets' general way through its state machine for every receiver of a message.
+    def write(self, message: Any) -> bool:
+        """Write an event at once; return False, and write nothing, if it must go the general way (`send`).
+
+        A binary frame on an open connection, nearly all there is, need not: an unfragmented, uncompressed frame of a
+        server is two to ten bytes of header (RFC 6455, 5.2) and the payload. That spares a coroutine and websockets'
+        state machine for every receiver of a message.
         """
         payload = message.get("bytes")
         if (
@@ -108,8 +114,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             or not self.writable.is_set()
             or self.conn.state is not State.OPEN
         ):
-            await super().send(message)
-            return
+            return False
         size = len(payload)
         if size < 126:
             frame_header = bytes((_FINAL_BINARY, size))
@@ -118,6 +123,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         else:
             frame_header = bytes((_FINAL_BINARY, 127)) + size.to_bytes(8, "big")
         self.transport.write(frame_header + payload)
+        return True
 
     def handle_parser_exception(self) -> None:
         """Close a peer that sent what cannot be parsed, but go on reading for a moment.

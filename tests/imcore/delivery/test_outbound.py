@@ -31,6 +31,32 @@ async def test_a_frame_is_written_in_the_step_that_offers_it() -> None:
     assert asyncio.all_tasks() == tasks
 
 
+async def test_what_the_server_writes_by_itself_keeps_its_place() -> None:
+    """It is asked only while nothing waits, and what it leaves goes the general way."""
+    socket = Socket()
+
+    def write(event: Event) -> bool:
+        is_short = len(event["bytes"]) == 1
+        if is_short:
+            socket.taken.append(event)
+        return is_short
+
+    way_out = Outbound(socket.send, write=write, overflow=lambda: None, max_frames=9, max_bytes=100)
+
+    way_out.offer(frame(b"1"))
+    way_out.offer(frame(b"22"))
+    socket.has_room.clear()
+    way_out.offer(frame(b"33"))
+    way_out.offer(frame(b"4"))
+    at_the_gate = list(socket.payloads)
+    socket.has_room.set()
+    await way_out.flush(5)
+    way_out.offer(frame(b"5"))
+
+    assert at_the_gate == [b"1", b"22"]
+    assert socket.payloads == [b"1", b"22", b"33", b"4", b"5"]
+
+
 async def test_frames_queue_in_order_while_the_socket_has_no_room() -> None:
     """One task waits for all of them."""
     socket, overflows = Socket(), list[bool]()
