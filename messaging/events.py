@@ -13,6 +13,11 @@ def stream(conversation: int) -> str:
     return f"messages/{conversation}"
 
 
+def conversation_of(stream: str) -> int:
+    """Return the conversation whose messages a stream is."""
+    return int(stream.partition("/")[2])
+
+
 class Body(NamedTuple):
     """What a message says: a text or bytes, exactly one of them."""
 
@@ -33,7 +38,8 @@ class MessageSent:
 
     `to` are the members at that moment, the sender included: its other devices get the message too. To a chat room it
     is the room, and the sender's other devices do not (realtime-protocol 6). `is_transient` is what the receivers are
-    told: a will is not stored either, and comes as a message like others.
+    told: a will is not stored either, and comes as a message like others. `previous_ms` is the timestamp of the message
+    before; 0 if there is none, or it is not known.
     """
 
     conversation: int
@@ -49,6 +55,7 @@ class MessageSent:
     priority: Priority
     to: tuple[str, ...]
     is_transient: bool
+    previous_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,11 @@ _DIRECT, _CHAT_ROOM, _TEMPORARY = CommandType.direct, Kind.CHAT_ROOM, Kind.TEMPO
 
 
 def _place(event: events.MessageSent) -> Order | None:
-    return None if event.seq is None else Order(events.stream(event.conversation), event.seq)
+    return (
+        None
+        if event.seq is None
+        else Order(events.stream(event.conversation), event.seq, at_ms=event.timestamp_ms, before_ms=event.previous_ms)
+    )
 
 
 def _behind_message(event: events.MessagePatched) -> Order:

@@ -5,20 +5,23 @@ The one door through which messaging's storage writes here, in its own transacti
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 from django.db import connection
 
-from conversations.models import Conversation
+from conversations.models import Conversation, Member
+from conversations.policy import Kind
 from conversations.storage.rosters import load as rosters
 
-__all__ = ["Position", "advance", "discard", "mention", "mention_all", "rosters"]
+__all__ = ["Audience", "Position", "advance", "audience", "discard", "mention", "mention_all", "rosters"]
 
 _ADVANCE_POSTGRESQL = """
 WITH wanted AS (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) AS w (id, messages)),
 locked AS (
   -- Always in this order, so that two servers' batches cannot wait for each other.
-  SELECT c.id FROM conversations_conversation c JOIN wanted USING (id) ORDER BY c.id FOR UPDATE OF c
+  SELECT c.id, COALESCE(c.last_message_ms, 0) AS before_ms
+  FROM conversations_conversation c JOIN wanted USING (id) ORDER BY c.id FOR UPDATE OF c
 ),
 own AS (
   UPDATE conversations_member m SET own_since_read = m.own_since_read + o.messages
@@ -32,7 +35,7 @@ SET last_seq = c.last_seq + w.messages,
     last_message_hour = (GREATEST(%s, COALESCE(c.last_message_ms, 0) + 1) + w.messages - 1) / 3600000
 FROM wanted w JOIN locked USING (id)
 WHERE c.id = w.id
-RETURNING c.id, c.last_seq, c.last_message_ms, c.members_version
+RETURNING c.id, c.last_seq, c.last_message_ms, c.members_version, locked.before_ms
 """
 
 _ADVANCE_SQLITE = """
@@ -41,7 +44,7 @@ SET last_seq = last_seq + %s,
     last_message_ms = max(%s, COALESCE(last_message_ms, 0) + 1) + %s - 1,
     last_message_hour = (max(%s, COALESCE(last_message_ms, 0) + 1) + %s - 1) / 3600000
 WHERE id = %s
-RETURNING id, last_seq, last_message_ms, members_version
+RETURNING id, last_seq, last_message_ms, members_version, 0
 """
 
 _OWN_SQLITE = """
@@ -99,11 +102,24 @@ _DISCARD_SQLITE = _DISCARD.format(
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a conversation stands after `advance`: its last seq and timestamp, and the version of its members."""
+    """Where a conversation stands after `advance`: its last seq and timestamp, and the version of its members.
+
+    `before_ms` is its last timestamp before, 0 if that is not known: on SQLite, where a server has no other beside it
+    that might have to be told.
+    """
 
     last_seq: int
     last_message_ms: int
     members_version: int
+    before_ms: int
+
+
+class Audience(NamedTuple):
+    """Who a conversation is, and its members, each with the time of its joining in milliseconds."""
+
+    conversation_id: str
+    kind: Kind
+    joined_ms: dict[str, int]
 
 
 def advance(*, messages: Mapping[int, Mapping[str, int]], now_ms: int) -> dict[int, Position]:
@@ -136,7 +152,16 @@ def advance(*, messages: Mapping[int, Mapping[str, int]], now_ms: int) -> dict[i
                 cursor.execute(_ADVANCE_SQLITE, [count, now_ms, count, now_ms, count, conversation])
                 rows += cursor.fetchall()
             cursor.executemany(_OWN_SQLITE, [(count, conversation, sender) for conversation, sender, count in own])
-    return {pk: Position(last_seq, last_message_ms, version) for pk, last_seq, last_message_ms, version in rows}
+    return {pk: Position(*position) for pk, *position in rows}
+
+
+def audience(*, conversation: int) -> Audience | None:
+    """Return who may be told of the messages of a conversation, or None if there is none such."""
+    found = Conversation.objects.filter(pk=conversation).values_list("object_id", "kind").first()
+    if found is None:
+        return None
+    members = Member.objects.filter(conversation_id=conversation).order_by("id").values_list("client_id", "joined_ms")
+    return Audience(found[0], Kind(found[1]), dict(members))
 
 
 def mention(*, seqs: Mapping[int, Mapping[str, int]]) -> None:

@@ -19,11 +19,15 @@ class Order(NamedTuple):
     """A stream, and a position in it. Positions are dense, so that a hole is known to be one (ordering.py).
 
     What `follows` has no position of its own: it belongs behind the one at `position`, and before the next.
+    `at_ms` is when the position was taken, which is later for every position, and `before_ms` when the one before it
+    was; 0 where that is not known.
     """
 
     stream: str
     position: int
     follows: bool = False
+    at_ms: int = 0
+    before_ms: int = 0
 
 
 class Priority(IntEnum):

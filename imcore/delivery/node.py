@@ -2,21 +2,29 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
-from imcore import metrics, redis
+from imcore import identifiers, metrics, redis
 from imcore.delivery.encoding import Delivery, Frame, Order, Priority
-from imcore.delivery.ordering import Sequencer
-from imcore.delivery.presence import Presence
+from imcore.delivery.ordering import Found, Late, Missing, Sequencer, Ways
+from imcore.delivery.presence import LocalSession, Presence
+from imcore.errors import ImError
 from imcore.identifiers import RisingClock
 from imcore.protocol import codec
 
 logger = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 2.0
+
+
+# How much two nodes' clocks may differ. A time further ahead says nothing about who was here then.
+CLOCKS_APART_MS = 1000
+
+Finder = Callable[[Missing], Awaitable[Found]]
 
 
 def inbox_of(node: str) -> str:
@@ -35,12 +43,63 @@ class Node:
         self.clock = RisingClock()
         # How often a session here has been handed a frame so far: what delivering costs.
         self.handed_out = 0
-        self._sequencer = Sequencer(self._hand_out)
+        self._sequencer = Sequencer(
+            Ways(self._hand_out, self._hand_out_late, self._missed_since, self._completes, self._look_up)
+        )
+        self._finders: dict[str, Finder] = {}
+        self._searches: set[asyncio.Task[None]] = set()
         self._reader: asyncio.Task[None] | None = None
 
     def deliver(self, delivery: Delivery, skip: object = None) -> None:
         """Hand a delivery to the sessions here, all but `skip`, in the order of its stream. Never waits."""
         self._sequencer.submit(delivery, skip)
+
+    def look_up_with(self, kind: str, finder: Finder) -> None:
+        """Complete the streams of a kind, those named `kind/…`, with what `finder` finds of what did not come."""
+        self._finders[kind] = finder
+
+    def _completes(self, stream: str) -> bool:
+        return stream.partition("/")[0] in self._finders
+
+    def _look_up(self, missing: Missing, take: Callable[[Found | None], None]) -> None:
+        search = asyncio.create_task(self._search(missing, take), name="looking up")
+        self._searches.add(search)
+        search.add_done_callback(self._searches.discard)
+
+    async def _search(self, missing: Missing, take: Callable[[Found | None], None]) -> None:
+        found = None
+        try:
+            found = await self._finders[missing.stream.partition("/")[0]](missing)
+        except ImError as error:
+            logger.warning("What is missing of %s could not be looked up: %s", missing.stream, error)
+        except Exception:
+            logger.exception("What is missing of %s could not be looked up", missing.stream)
+        take(found)
+
+    def _missed_since(self, delivery: Delivery, at_ms: int) -> int | None:
+        if at_ms > identifiers.now_ms() + CLOCKS_APART_MS:
+            return None
+        names = {name for frame in delivery.frames for name in frame.to}
+        here = (
+            _here_since_ms(session, name)
+            for name in names
+            for session in self.presence.local(delivery.application, name)
+        )
+        return min((since_ms for since_ms in here if since_ms < at_ms), default=None)
+
+    def _hand_out_late(self, late: Late) -> None:
+        delivery = late.delivery
+        metrics.count("delivery.late")
+        for frame in delivery.frames:
+            body = codec.server_time(self.clock.last_ms()) + frame.body
+            for name in frame.to:
+                for session in self.presence.local(delivery.application, name):
+                    if (
+                        session.config_bitmap & frame.needs == frame.needs
+                        and session.client_id != frame.but
+                        and _here_since_ms(session, name) < late.at_ms
+                    ):
+                        session.deliver(body, delivery.order)
 
     def _hand_out(self, delivery: Delivery, skip: object) -> None:
         clients = self.presence.local_sessions(delivery.application)
@@ -123,6 +182,10 @@ class Node:
 
 def _delivery(application: int, frames: list[Any], order: Any) -> Delivery:
     return Delivery(application, [Frame(*fields) for fields in frames], None if order is None else Order(*order))
+
+
+def _here_since_ms(session: LocalSession, name: str) -> int:
+    return (session.seated_ms or 0) if name == session.room else session.caught_up_ms
 
 
 node = Node()

@@ -99,6 +99,8 @@ class LocalSession(Protocol):
     client_id: str
     config_bitmap: int
     room: str | None  # the chat room it is in; written here only
+    caught_up_ms: int  # it was told of all that had happened by then
+    seated_ms: int | None  # when it entered the room
 
     @property
     def names(self) -> Sequence[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from imcore import metrics
+from imcore import identifiers, metrics
 from imcore.appsettings import ApplicationSnapshot, applications
 from imcore.capabilities import COUNTS_UNREAD, DECLARED
 from imcore.delivery.encoding import IM_SERVICE, Order, encode
@@ -46,6 +46,7 @@ class Session:
         "_header",
         "_offer",
         "_opening",
+        "caught_up_ms",
         "client_id",
         "config_bitmap",
         "connection",
@@ -84,6 +85,7 @@ class Session:
         self.has_will = has_will
         self.room: str | None = None
         self.seated_ms: int | None = None
+        self.caught_up_ms = identifiers.now_ms()
         self._header = codec.header(client_id=client_id)
         self._event = connection.event
         self._offer = connection.outbound.offer
@@ -125,6 +127,7 @@ class Session:
     def catch_up(self, events: Sequence[object], told: Mapping[str, int]) -> None:
         """Let notices through, once these events are told: `opened`, which precedes all, has gone out (4)."""
         assert self._opening is not None
+        self.caught_up_ms = identifiers.now_ms()
         self._opening.catch_up(events, told)
 
     def settle(self) -> None:

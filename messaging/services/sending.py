@@ -248,8 +248,17 @@ async def _store(
         priority=priority if conversation.kind is _CHAT_ROOM else _HIGH,
         to=audience(conversation),
         is_transient=False,
+        previous_ms=outcome.previous_ms,
     )
     return acknowledgement, event
+
+
+def take_untold(message_id: str) -> bool:
+    """Return whether this message's sender is here, was told to send it again, and nobody has heard of it yet.
+
+    Somebody is about to; the sender will recognise it by the acknowledgement.
+    """
+    return _untold.pop(message_id, None) is not None
 
 
 def _note_untold(message_id: str, said: _Said) -> None:

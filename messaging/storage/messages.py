@@ -87,13 +87,14 @@ class Draft(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Where a message is. `is_repeat`: it was there already, with this id and time. `roster`: the members, if they
-    were others than the draft's version knew."""
+    were others than the draft's version knew. `previous_ms`: when the message before was stored, if that is known."""
 
     message_id: str
     timestamp_ms: int
     seq: int
     is_repeat: bool
     roster: Roster | None = None
+    previous_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +219,20 @@ def _insert(drafts: Sequence[Draft], now_ms: int) -> dict[str, Stored]:
         raise _MembersChangedError(sorted(outdated))
     stored: dict[str, Stored] = {}
     behind = dict(totals)
+    previous_ms = {conversation: position.before_ms for conversation, position in reached.items()}
     for draft in drafts:
         behind[draft.conversation] -= 1
         after = behind[draft.conversation]
         position = reached[draft.conversation]
+        timestamp_ms = position.last_message_ms - after
         stored[draft.message_id] = Stored(
-            draft.message_id, position.last_message_ms - after, position.last_seq - after, is_repeat=False
+            draft.message_id,
+            timestamp_ms,
+            position.last_seq - after,
+            is_repeat=False,
+            previous_ms=previous_ms[draft.conversation],
         )
+        previous_ms[draft.conversation] = timestamp_ms
     _write([_row(draft, stored[draft.message_id]) for draft in drafts])
     _note_mentions(drafts, stored)
     return stored

@@ -23,6 +23,8 @@ class Session:
         self.client_id = client_id
         self.config_bitmap = config_bitmap
         self.room: str | None = None
+        self.caught_up_ms = 0
+        self.seated_ms: int | None = None
         self.got: list[bytes] = []
 
     @property
@@ -33,7 +35,7 @@ class Session:
     def end(self) -> None:
         """Be over."""
 
-    def deliver(self, body: bytes, order: Order | None = None) -> None:
+    def deliver(self, body: bytes, order: Order | None, /) -> None:
         """Take a frame."""
         self.got.append(body)
 

@@ -26,6 +26,8 @@ class Session:
         self.client_id = client_id
         self.config_bitmap = 187
         self.room: str | None = None
+        self.caught_up_ms = 0
+        self.seated_ms: int | None = None
         self.got: list[bytes] = []
         self._sheds_above = sheds_above
 
@@ -37,7 +39,7 @@ class Session:
     def end(self) -> None:
         """Be over."""
 
-    def deliver(self, body: bytes, order: Order | None = None) -> None:
+    def deliver(self, body: bytes, order: Order | None, /) -> None:
         """Take a frame."""
         self.got.append(body)
 

@@ -360,6 +360,8 @@ class FarSession:
         self.client_id = client_id
         self.config_bitmap = 187
         self.room: str | None = None
+        self.caught_up_ms = 0
+        self.seated_ms: int | None = None
 
     @property
     def names(self) -> Sequence[str]:
@@ -369,7 +371,7 @@ class FarSession:
     def end(self) -> None:
         """Be over."""
 
-    def deliver(self, body: bytes, order: Order | None = None) -> None:
+    def deliver(self, body: bytes, order: Order | None, /) -> None:
         """Take a frame."""
 
     def sheds(self, priority: int) -> bool:
