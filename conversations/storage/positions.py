@@ -44,8 +44,9 @@ SET last_seq = last_seq + %s,
     last_message_ms = max(%s, COALESCE(last_message_ms, 0) + 1) + %s - 1,
     last_message_hour = (max(%s, COALESCE(last_message_ms, 0) + 1) + %s - 1) / 3600000
 WHERE id = %s
-RETURNING id, last_seq, last_message_ms, members_version, 0
+RETURNING id, last_seq, last_message_ms, members_version
 """
+_BEFORE_SQLITE = "SELECT COALESCE(last_message_ms, 0) FROM conversations_conversation WHERE id = %s"
 
 _OWN_SQLITE = """
 UPDATE conversations_member SET own_since_read = own_since_read + %s WHERE conversation_id = %s AND client_id = %s
@@ -104,8 +105,7 @@ _DISCARD_SQLITE = _DISCARD.format(
 class Position:
     """Where a conversation stands after `advance`: its last seq and timestamp, and the version of its members.
 
-    `before_ms` is its last timestamp before, 0 if that is not known: on SQLite, where a server has no other beside it
-    that might have to be told.
+    `before_ms` is its last timestamp before, 0 if it had none.
     """
 
     last_seq: int
@@ -149,8 +149,10 @@ def advance(*, messages: Mapping[int, Mapping[str, int]], now_ms: int) -> dict[i
         else:
             rows = []
             for conversation, count in counts.items():
+                cursor.execute(_BEFORE_SQLITE, [conversation])
+                before = cursor.fetchone()
                 cursor.execute(_ADVANCE_SQLITE, [count, now_ms, count, now_ms, count, conversation])
-                rows += cursor.fetchall()
+                rows += [(*row, *before) for row in cursor.fetchall()]
             cursor.executemany(_OWN_SQLITE, [(count, conversation, sender) for conversation, sender, count in own])
     return {pk: Position(*position) for pk, *position in rows}
 

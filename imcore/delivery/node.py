@@ -85,7 +85,7 @@ class Node:
             for name in names
             for session in self.presence.local(delivery.application, name)
         )
-        return min((since_ms for since_ms in here if since_ms < at_ms), default=None)
+        return min((since_ms for since_ms in here if since_ms <= at_ms), default=None)
 
     def _hand_out_late(self, late: Late) -> None:
         delivery = late.delivery
@@ -97,7 +97,7 @@ class Node:
                     if (
                         session.config_bitmap & frame.needs == frame.needs
                         and session.client_id != frame.but
-                        and _here_since_ms(session, name) < late.at_ms
+                        and _here_since_ms(session, name) <= late.at_ms
                     ):
                         session.deliver(body, delivery.order)
 

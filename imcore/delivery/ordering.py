@@ -34,9 +34,11 @@ LOOK_UP_SECONDS = 2.0
 FORGET_SECONDS = 5.0
 STREAMS_MAX = 50_000  # remembered; of a forgotten one, whatever comes next is next
 HELD_MAX = 1000  # per stream; at more, the gap is given up
+LOST_MAX = 1000  # per stream; what was lost before is dropped if it comes after all
 
 
-# Position, whether it follows it, and which came first; then what it is.
+# Position, whether it follows it, and which came first; then what it is, and the session to be skipped; or, if it was
+# looked up, what was found.
 _Held = tuple[int, bool, int, Delivery, object]
 
 
@@ -138,7 +140,7 @@ class Sequencer:
             return
         stream, position, follows, at_ms, _ = order
         known = self._streams.get(stream)
-        last = 0 if known is None else known.last
+        last = self._last(stream)
         gap = self._gaps.get(stream)
         if position > (last if follows else last + 1):
             if gap is not None and len(gap.held) >= HELD_MAX:
@@ -208,15 +210,13 @@ class Sequencer:
 
     def _release(self, stream: str, gap: _Gap) -> None:
         """Pass on what follows without a hole; a hole behind it is another gap, with a time of its own."""
-        before = len(gap.held)
+        first_before = gap.held[0] if gap.held else None
         while gap.held:
             position, follows, *_ = gap.held[0]
-            known = self._streams.get(stream)
-            last = 0 if known is None else known.last
-            if position > (last if follows else last + 1):
+            if position > self._last(stream) + (not follows):
                 break
             self._pass_first(gap)
-        if len(gap.held) == before:
+        if gap.held and gap.held[0] is first_before:
             return
         gap.timer.cancel()
         if gap.held:
@@ -225,6 +225,10 @@ class Sequencer:
             another.held = gap.held
         else:
             del self._gaps[stream]
+
+    def _last(self, stream: str) -> int:
+        known = self._streams.get(stream)
+        return 0 if known is None else known.last
 
     def _look_up(self, held: Delivery) -> None:
         """Look up what did not come in time."""
@@ -235,34 +239,32 @@ class Sequencer:
         if not self._ways.completes(stream):
             self._give_up(stream, gap)
             return
-        known = self._streams.get(stream)
-        first = 1 if known is None else known.last + 1
         gap.timer = self._timer(LOOK_UP_SECONDS, self._give_up, stream, gap)
-        self._ways.look_up(
-            Missing(held.application, stream, first, gap.until, gap.since_ms), partial(self._take, held, gap)
-        )
+        # All the holes there are at once: while Redis is away, there are many.
+        last = max(position - (not follows) for position, follows, *_ in gap.held)
+        missing = Missing(held.application, stream, self._last(stream) + 1, last, gap.since_ms)
+        self._ways.look_up(missing, partial(self._take, held, gap, missing))
 
-    def _take(self, held: Delivery, gap: _Gap, found: Found | None) -> None:
-        """Pass on what was found, unless it came meanwhile."""
-        assert held.order is not None
-        stream = held.order.stream
+    def _take(self, held: Delivery, gap: _Gap, missing: Missing, found: Found | None) -> None:
+        """Pass on what was found, in order with what is held, unless it came meanwhile."""
+        stream = missing.stream
         if self._gaps.get(stream) is not gap:
             return
-        gap.timer.cancel()
         if found is None:
             self._give_up(stream, gap)
             return
+        last = self._last(stream)
+        came = {position for position, follows, *_ in gap.held if not follows}
         for late in found.late:
-            known = self._streams.get(stream)
-            if late.position <= gap.until and (known is None or late.position > known.last):
-                self._reach(stream, late.position, late.at_ms)
-                self._ways.deliver_late(late)
-        # What is not kept any more is nothing to wait for.
-        reached = min(found.reached, gap.until)
-        known = self._streams.get(stream)
-        if reached and (known is None or reached > known.last):
-            self._reach(stream, reached, 0)
-        if reached < gap.until:
+            if late.position > last and late.position not in came:
+                heappush(gap.held, (late.position, False, next(self._arrivals), late.delivery, late))
+        # What is not there by now is not kept any more.
+        while gap.held and gap.held[0][0] <= found.reached:
+            self._pass_first(gap)
+        if found.reached > self._last(stream):
+            self._reach(stream, found.reached, 0)
+        if found.reached < missing.last:
+            gap.timer.cancel()
             self._look_up(held)
         else:
             self._release(stream, gap)
@@ -276,10 +278,15 @@ class Sequencer:
             position = gap.until
             known = self._streams.get(stream)
             if known is not None and position > known.last:
-                known.lost = (known.lost or set()) | set(range(max(known.last, position - HELD_MAX) + 1, position + 1))
+                missing = {*(known.lost or ()), *range(max(known.last, position - LOST_MAX) + 1, position + 1)}
+                known.lost = {one for one in missing if one > position - LOST_MAX}
             self._pass_first(gap)
 
     def _pass_first(self, gap: _Gap) -> None:
-        *_, delivery, skip = heappop(gap.held)
+        position, *_, delivery, skip = heappop(gap.held)
         assert delivery.order is not None
-        self._pass(delivery.order, delivery, skip)
+        if isinstance(skip, Late):
+            self._reach(delivery.order.stream, position, skip.at_ms)
+            self._ways.deliver_late(skip)
+        else:
+            self._pass(delivery.order, delivery, skip)

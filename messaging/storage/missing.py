@@ -15,7 +15,7 @@ WHERE conversation_id = %s AND seq >= %s AND seq <= %s ORDER BY seq LIMIT %s
 """  # noqa: S608 - constants
 _BY_TIME = f"""
 SELECT wants_receipt, {COLUMNS} FROM messaging_message
-WHERE conversation_id = %s AND timestamp_ms > %s AND seq >= %s AND seq <= %s ORDER BY timestamp_ms, seq LIMIT %s
+WHERE conversation_id = %s AND timestamp_ms >= %s AND seq >= %s AND seq <= %s ORDER BY timestamp_ms, seq LIMIT %s
 """  # noqa: S608 - constants
 
 
@@ -28,7 +28,7 @@ class MissingMessages:
 
 
 def find(*, conversation: int, first: int, last: int, since_ms: int, limit: int) -> MissingMessages | None:
-    """Return the oldest messages with a seq from `first` to `last` that were stored after `since_ms`.
+    """Return the oldest messages with a seq from `first` to `last` that were not stored before `since_ms`.
 
     None if the conversation is gone.
     """
