@@ -17,6 +17,7 @@ must not overtake the messages it counts.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,6 +27,8 @@ from typing import NamedTuple
 
 from imcore import identifiers, metrics
 from imcore.delivery.encoding import Delivery, Order
+
+logger = logging.getLogger(__name__)
 
 HOLD_SECONDS = 0.1
 LOOK_UP_SECONDS = 2.0
@@ -210,14 +213,17 @@ class Sequencer:
 
     def _release(self, stream: str, gap: _Gap) -> None:
         """Pass on what follows without a hole; a hole behind it is another gap, with a time of its own."""
-        first_before = gap.held[0] if gap.held else None
+        before = len(gap.held)
         while gap.held:
             position, follows, *_ = gap.held[0]
             if position > self._last(stream) + (not follows):
                 break
             self._pass_first(gap)
-        if gap.held and gap.held[0] is first_before:
-            return
+        if len(gap.held) < before:
+            self._begin_again(stream, gap)
+
+    def _begin_again(self, stream: str, gap: _Gap) -> None:
+        """End a gap; what is still held waits for what is missing now."""
         gap.timer.cancel()
         if gap.held:
             *_, first, _ = gap.held[0]
@@ -267,13 +273,17 @@ class Sequencer:
             gap.timer.cancel()
             self._look_up(held)
         else:
-            self._release(stream, gap)
+            self._begin_again(stream, gap)
+            if (rest := self._gaps.get(stream)) is not None:
+                self._release(stream, rest)
 
     def _give_up(self, stream: str, gap: _Gap) -> None:
         """Pass on all that is held, without what is missing; that is shown out of order if it comes after all."""
         gap.timer.cancel()
         del self._gaps[stream]
         metrics.count("delivery.given_up")
+        if self._ways.completes(stream):
+            logger.warning("%s goes on without what is missing up to %d", stream, gap.until)
         while gap.held:
             position = gap.until
             known = self._streams.get(stream)

@@ -326,6 +326,23 @@ def test_much_that_did_not_come_is_looked_up_page_by_page() -> None:
     assert harness.seqs() == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_hole_that_came_while_another_was_looked_up_is_waited_for_and_looked_up_itself(follows: bool) -> None:
+    """While Redis is away every second message may be missing."""
+    harness = Harness(kept=set(range(1, 10)))
+    harness.submit(1)
+    harness.submit(3, follows=follows)
+    harness.advance(HOLD_SECONDS)
+
+    harness.submit(5)
+    harness.answer()
+    harness.advance(HOLD_SECONDS)
+    harness.answer()
+
+    assert harness.late == ([2, 3, 4] if follows else [2, 4])
+    assert harness.seqs() == [1, 2, 3, 4, 5]
+
+
 def test_what_comes_while_it_is_looked_up_comes_once() -> None:
     """Late, but before the answer; or after it."""
     harness = Harness(kept=set(range(1, 10)))
