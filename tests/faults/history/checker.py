@@ -27,7 +27,7 @@ from tests.faults.history.facts import Fact, Stored, by_client, of_kind
 
 # The protocol's bound: "as many or more".
 UNREAD_MAX = 100
-SEEN = ("live", "history", "reread")
+SEEN = ("live", "history")
 # More of a kind than this say nothing new.
 SHOWN = 5
 
@@ -37,10 +37,8 @@ class Record:
     """All that is known of a run.
 
     `members` were in their conversation all the time. `stored` is what the database keeps, `read_back` what a client
-    that was not there read of each conversation afterwards. `pushes_may_be_lost`: the fault breaks the way between
-    nodes, so a client that stays connected misses messages without a sign; it sees them when it reads the conversation
-    again (`reread`), and only that is asked for. `told` is how many unread messages each client was told of each
-    conversation when it logged in afresh at the end.
+    that was not there read of each conversation afterwards. `told` is how many unread messages each client was told of
+    each conversation when it logged in afresh at the end.
     """
 
     members: Mapping[str, frozenset[str]]
@@ -48,7 +46,6 @@ class Record:
     stored: Sequence[Stored]
     read_back: Mapping[str, Sequence[Stored]]
     told: Mapping[tuple[str, str], int]  # client, conversation
-    pushes_may_be_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -211,11 +208,10 @@ def _seen_as_kept(record: Record, kept: _Kept) -> Iterator[Violation]:
 
 
 def _seen_by_all(record: Record, clients: Mapping[str, Sequence[Fact]]) -> Iterator[Violation]:
-    ways = SEEN if record.pushes_may_be_lost else ("live", "history")
     for client in sorted({client for members in record.members.values() for client in members}):
         facts = clients.get(client, [])
         # Its own message is known to its sender by the acknowledgement.
-        seen = {fact.message for fact in of_kind(facts, "acked", *ways)}
+        seen = {fact.message for fact in of_kind(facts, "acked", *SEEN)}
         for row in record.stored:
             if client in record.members.get(row.conversation, ()) and row.message not in seen:
                 yield Violation("unseen", f"{client} never saw {row}")

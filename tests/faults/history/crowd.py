@@ -158,7 +158,7 @@ class Crowd:
             process.stdin.write(f"{line}\n".encode())
 
         self._talkers.append(lambda: tell("talk"))
-        self._finishers.append(lambda reread: tell("finish reread" if reread else "finish"))
+        self._finishers.append(lambda: tell("finish"))
         self.groups.append(Group(frozenset(shares), proxy, lambda: tell("network"), process.pid))
 
     async def _start_frames(self, running: AsyncExitStack, shares: Mapping[str, int], style: "Style") -> None:
@@ -182,7 +182,7 @@ class Crowd:
         for client in clients:
             self._run(running, client.run(), client.client_id)
             self._talkers.append(client.talk)
-            self._finishers.append(lambda reread, client=client: client.finish(reread=reread))  # type: ignore[misc]
+            self._finishers.append(client.finish)
 
         def change_network() -> None:
             for client in clients:
@@ -237,14 +237,14 @@ class Crowd:
         until = total() + count
         await self._until(lambda: total() >= until or others <= self._drained, f"{count} more are acknowledged")
 
-    async def end(self, *, pushes_may_be_lost: bool) -> Record:
+    async def end(self) -> Record:
         """Wait until everybody has sent all; say the end; and return the record when everybody has seen it."""
         await self._until(lambda: self.everybody <= self._drained, "everybody has sent all")
         for node in self.cluster.nodes:
             await eventually(lambda node=node: self._all_online(node), "everybody is on line")  # type: ignore[misc]
         await self._say_the_end()
         for finish in self._finishers:
-            finish(pushes_may_be_lost)
+            finish()
         await self._until(lambda: self.everybody <= self._finished, "everybody has seen the end")
         return Record(
             members=self.members,
@@ -252,7 +252,6 @@ class Crowd:
             stored=await asyncio.to_thread(_stored, self.cluster.nodes[0], list(self.members)),
             read_back=await self._read_back(),
             told=await self._told(),
-            pushes_may_be_lost=pushes_may_be_lost,
         )
 
     async def _until(self, holds: Callable[[], bool], what: str) -> None:

@@ -5,7 +5,6 @@
     failed    a try ended without that, so its outcome is unknown                  (conversation, body, why)
     live      a message was pushed: the SDK's MESSAGE event          (conversation, body, message, at, sender)
     history   one was read to catch up after a time without connection             (the same)
-    reread    one was read when the conversation was read from its beginning       (the same)
     unread    the server, or the SDK, told how many messages are unread            (conversation, count)
     read      the server was told that the client has read up to a message         (conversation, message, at)
     settled   and has said so to all its sessions                                  (the same)

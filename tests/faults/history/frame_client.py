@@ -143,7 +143,6 @@ class FrameClient:
         self._unacknowledged: dict[str, Sending] = {}  # body → what, in the order of sending
         self._is_drained = False
         self._finish_by: float | None = None
-        self._is_to_reread = False
         self._to_settle: dict[str, _Mark] | None = None  # the last read marks, not yet confirmed; None before them
         self._is_finished = False
         self._token: str | None = None
@@ -175,9 +174,8 @@ class FrameClient:
         if self._wire is not None:
             self._wire.socket.transport.abort()
 
-    def finish(self, *, reread: bool) -> None:
-        """Wait for the end of each conversation, read each from its beginning if asked to, and be done."""
-        self._is_to_reread = reread
+    def finish(self) -> None:
+        """Wait for the end of each conversation, and be done."""
         self._finish_by = time.monotonic() + self._end_seconds
 
     async def _connect(self, url: str) -> None:
@@ -235,10 +233,6 @@ class FrameClient:
             if time.monotonic() < self._finish_by:
                 return False
             self._note("the end did not come")
-        if self._is_to_reread:
-            self._is_to_reread = False
-            self._readings.extend(Reading("reread", conversation, None) for conversation in self._places)
-            return False
         if self._to_settle is None:
             self._to_settle = {conversation: self._to_be_read_at_last(conversation) for conversation in self._places}
             self._to_read.extend(self._to_settle.items())

@@ -52,17 +52,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A fault.
-
-    `pushes_may_be_lost`: see Record. `excused` are rules that the server does not promise to keep under it; what breaks
-    them is counted, no more.
-    """
+    """A fault."""
 
     name: str
     what: str
     act: Act
-    pushes_may_be_lost: bool = False
-    excused: frozenset[str] = frozenset()
     has_clock: bool = False  # the first server goes by a clock of its own
     padding: int = 0  # characters that make messages longer
 
@@ -76,15 +70,10 @@ class Report:
     seconds: float
     counts: Counter[str]
     violations: Sequence[Violation]
-    excused: Sequence[Violation]
     notes: Sequence[str]
 
     def __str__(self) -> str:
         told = ", ".join(f"{count} {name}" for name, count in self.counts.items())
-        if self.excused:
-            told += "; excused: " + ", ".join(
-                f"{count} {rule}" for rule, count in Counter(violation.rule for violation in self.excused).items()
-            )
         found = f"{len(self.violations)} VIOLATIONS\n{summary(self.violations)}" if self.violations else "no violation"
         return f"{self.scenario} (SEED={self.seed}, {self.seconds:.0f} s): {told}; {found}"
 
@@ -107,7 +96,7 @@ async def run(
         watching = asyncio.create_task(watch(crowd)) if watch else None
         try:
             await scenario.act(Stage(cluster, crowd, chance))
-            record = await crowd.end(pushes_may_be_lost=scenario.pushes_may_be_lost)
+            record = await crowd.end()
         finally:
             if watching:
                 watching.cancel()
@@ -118,8 +107,7 @@ async def run(
         seed,
         time.monotonic() - began,
         _counted(record),
-        [violation for violation in found if violation.rule not in scenario.excused],
-        [violation for violation in found if violation.rule in scenario.excused],
+        found,
         [f"{count} × {why}" for why, count in notes.most_common()],
     )
 
@@ -128,8 +116,6 @@ def _counted(record: Record) -> Counter[str]:
     facts = record.facts
     kinds = Counter(fact.kind for fact in facts)
     bodies = {fact.body for fact in of_kind(facts, "sent")}
-    known = {(fact.client, fact.message) for fact in of_kind(facts, "acked", "live", "history")}
-    found = {(fact.client, fact.message) for fact in of_kind(facts, "reread")} - known
     return Counter(
         {
             "sent": len(bodies),
@@ -137,7 +123,6 @@ def _counted(record: Record) -> Counter[str]:
             "sent again": kinds["sent"] - len(bodies),
             "pushed": kinds["live"],
             "caught up": kinds["history"],
-            "found late": len(found),
             "connections lost": kinds["down"],
             "stored": len(record.stored),
             "told as unread": sum(record.told.values()),
@@ -228,10 +213,6 @@ EMBEDDED = (
     Scenario("freeze", "an SDK process that stands still while much is said", _freeze, padding=2000),
     Scenario("clock", "the server's clock jumps back, and forth again", _turn_the_clock, has_clock=True),
 )
-# What two servers do not promise. A message that takes longer than HOLD_SECONDS (ordering.py) from one to the other, or
-# comes to one that heard nothing of its conversation for FORGET_SECONDS, is pushed after later ones. And whoever has
-# been pushed a message through one server and changes to the other before that one has it is pushed it again.
-ON_TWO_SERVERS = frozenset({"disorder", "seen twice"})
 PRODUCTION = (
     Scenario("kill a node", "kill -9 of one of two servers", _kill_a_node),
     Scenario("redis", "Redis stops, crashes and comes back empty", _stop_redis),

@@ -12,7 +12,7 @@
 //
 //   talk              begin to send
 //   network           the network has changed: the SDK's pause() and resume()
-//   finish, reread    wait for the last message of each conversation; reread: read each from its beginning; and end
+//   finish            wait for the last message of each conversation, and end
 
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
@@ -245,12 +245,11 @@ class Person {
     );
   }
 
-  async finish(isToReread) {
+  async finish() {
     const deadline = Date.now() + setup.seconds * 1000;
     const isDone = () => [...this.places.values()].every((place) => place.hasEnded && !place.isBehind);
     while (!isDone() && Date.now() < deadline) await pause(20);
     if (!isDone()) say('note', this.id, { why: 'the end did not come' });
-    if (isToReread) for (const place of this.places.values()) await this.reread(place);
     await this.readAll();
     say('finished', this.id);
   }
@@ -273,12 +272,6 @@ class Person {
     }
     if (unsettled.length > 0) say('note', this.id, { why: 'a read mark was not confirmed' });
   }
-
-  async reread(place) {
-    const again = new Place(place.conversation);
-    while (!(await this.readOn(this.connection, 'reread', again)));
-    place.end ??= again.end;
-  }
 }
 
 // A browser would log it; what it means for the messages is for the checker to find out.
@@ -287,11 +280,10 @@ process.on('unhandledRejection', (error) => say('note', '', { why: `unhandled: $
 const people = setup.people.map((person) => new Person(person));
 await Promise.all(people.map((person) => person.signIn()));
 for await (const line of createInterface({ input: process.stdin })) {
-  const words = line.split(' ');
-  if (words[0] === 'talk') for (const person of people) person.talk();
-  if (words[0] === 'network') changeNetwork();
-  if (words[0] === 'finish') {
-    await Promise.all(people.map((person) => person.finish(words.includes('reread'))));
+  if (line === 'talk') for (const person of people) person.talk();
+  if (line === 'network') changeNetwork();
+  if (line === 'finish') {
+    await Promise.all(people.map((person) => person.finish()));
     break;
   }
 }
