@@ -1,6 +1,7 @@
 """The Redis client of this process, and every key name in one place.
 
-    imcore:node:<node>                     lease of a node; expires NODE_LEASE_SECONDS after its last heartbeat
+    imcore:node:<node>                     lease of a node; expires LEASE_SECONDS after its last heartbeat
+    imcore:nodes                           sorted set of the nodes, also the dead for a while, by their last heartbeats
     imcore:online:<application>:<client>   set of the nodes that hold a session of this client, or one in this room
     imcore:room:<application>:<room>       hash: node → how many clients it has in a chat room, and some of them
 
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 SOCKET_SECONDS = 2.0
 CANCEL_SECONDS = 0.2
+
+NODES = "imcore:nodes"
 
 # Read once: this is asked for every delivery, and Django's settings are slow to ask.
 _URL: str = settings.REDIS_URL

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple
 
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
@@ -24,7 +24,21 @@ PUBLISH_SECONDS = 2.0
 # How much two nodes' clocks may differ. A time further ahead says nothing about who was here then.
 CLOCKS_APART_MS = 1000
 
+# What was stored so long before a fault may have been on its way then.
+DOUBT_SECONDS = 10.0
+
+
+class Reached(NamedTuple):
+    """How far a stream is, since when, and for whom of those here."""
+
+    stream: str
+    position: int
+    at_ms: int
+    names: Sequence[str]
+
+
 Finder = Callable[[Missing], Awaitable[Found]]
+Reporter = Callable[[int, Sequence[str], int], Awaitable[Sequence[Reached]]]
 
 
 def inbox_of(node: str) -> str:
@@ -36,7 +50,7 @@ class Node:
     """The sessions of this process as the target of deliveries, from here or from another node's inbox message."""
 
     def __init__(self) -> None:
-        self.presence = Presence()
+        self.presence = Presence(self.doubt)
         # One clock for all notices of this process makes `serverTs` rise for every client, as realtime-protocol 3.2
         # asks. It moves on with what clients keep as their position; messages only read it, or a thousand in a
         # second would drive it ahead of the time.
@@ -47,24 +61,62 @@ class Node:
             Ways(self._hand_out, self._hand_out_late, self._missed_since, self._completes, self._look_up)
         )
         self._finders: dict[str, Finder] = {}
+        self._reporters: list[Reporter] = []
         self._searches: set[asyncio.Task[None]] = set()
+        self._doubtful_since_ms: int | None = None
         self._reader: asyncio.Task[None] | None = None
 
     def deliver(self, delivery: Delivery, skip: object = None) -> None:
         """Hand a delivery to the sessions here, all but `skip`, in the order of its stream. Never waits."""
         self._sequencer.submit(delivery, skip)
 
-    def look_up_with(self, kind: str, finder: Finder) -> None:
-        """Complete the streams of a kind, those named `kind/…`, with what `finder` finds of what did not come."""
+    def look_up_with(self, kind: str, finder: Finder, reporter: Reporter) -> None:
+        """Complete the streams of a kind, those named `kind/…`, with what `finder` finds of what did not come.
+
+        `reporter` tells, of an application, for whom the streams have got how far since a time in milliseconds.
+        """
         self._finders[kind] = finder
+        self._reporters.append(reporter)
+
+    def doubt(self, seconds: float) -> None:
+        """Ask whether something was stored that did not come here for so long: then it will not come by itself.
+
+        Else it would be missed when the next thing comes, which may be tomorrow.
+        """
+        since_ms = identifiers.now_ms() - int((seconds + DOUBT_SECONDS) * 1000)
+        if self._doubtful_since_ms is None:
+            self._own(self._recheck(), "rechecking")
+        self._doubtful_since_ms = min(since_ms, self._doubtful_since_ms or since_ms)
+
+    async def _recheck(self) -> None:
+        """Ask again if there is doubt again meanwhile."""
+        while (since_ms := self._doubtful_since_ms) is not None:
+            count = 0
+            for application, names in self.presence.local_names():
+                for reporter in self._reporters:
+                    try:
+                        reached = await reporter(application, names, since_ms)
+                    except ImError as error:
+                        logger.warning("It could not be found out what did not come here: %s", error)
+                        continue
+                    count += len(reached)
+                    for one in reached:
+                        order = Order(one.stream, one.position, follows=True, at_ms=one.at_ms)
+                        self.deliver(Delivery(application, [Frame(list(one.names), b"")], order))
+            logger.info("Others may not have reached this node; compared %d streams with what is stored", count)
+            if self._doubtful_since_ms == since_ms:
+                self._doubtful_since_ms = None
 
     def _completes(self, stream: str) -> bool:
         return stream.partition("/")[0] in self._finders
 
     def _look_up(self, missing: Missing, take: Callable[[Found | None], None]) -> None:
-        search = asyncio.create_task(self._search(missing, take), name="looking up")
-        self._searches.add(search)
-        search.add_done_callback(self._searches.discard)
+        self._own(self._search(missing, take), "looking up")
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._searches.add(task)
+        task.add_done_callback(self._searches.discard)
 
     async def _search(self, missing: Missing, take: Callable[[Found | None], None]) -> None:
         found = None
@@ -107,6 +159,8 @@ class Node:
             return
         order = delivery.order
         for frame in delivery.frames:
+            if not frame.body:  # it only asks whether something before it is missing
+                continue
             at_ms = self.clock.next_ms() if frame.is_dated else self.clock.last_ms()
             body = codec.server_time(at_ms) + frame.body
             needs, priority, but = frame.needs, frame.priority, frame.but

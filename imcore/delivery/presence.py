@@ -13,7 +13,7 @@ import asyncio
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 from imcore import redis
 from imcore.batching import Batcher
 from imcore.delivery.encoding import Order
+from imcore.delivery.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, Lease
 from imcore.errors import ImError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 3.0
-LEASE_SECONDS = 10
 CLIENT_SECONDS = 7200
 LOOKUP = 1000  # clients looked up in one call
 TURNS = 1200  # heartbeats in which every client is written once: 1200 * 3 s is half of CLIENT_SECONDS
@@ -78,6 +77,11 @@ def room(conversation: int) -> str:
     return f"{_ROOM}{conversation}"
 
 
+def conversation_of(name: str) -> int | None:
+    """Return the conversation whose room a name is, or None if it is none."""
+    return int(name.removeprefix(_ROOM)) if name.startswith(_ROOM) else None
+
+
 def device(number: int) -> str:
     """Return the name under which the sessions of a device are found, where it has one of its own (`names`)."""
     return f"{_DEVICE}{number}"
@@ -119,8 +123,11 @@ class LocalSession(Protocol):
 class Presence:
     """The sessions of this process and, with Redis, the whereabouts of everybody else's."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_loss: Callable[[float], None] = lambda seconds: None) -> None:
+        """`on_loss` is called when others may have published for some seconds what did not come here."""
         self.node = uuid.uuid4().hex
+        self._lease = Lease(self.node)
+        self._on_loss = on_loss
         # By application, then by client id or room; the sessions are the keys of the innermost, in order of arrival.
         self._sessions: dict[int, dict[str, dict[LocalSession, None]]] = {}
         # How many sessions each client has in a room here.
@@ -135,6 +142,13 @@ class Presence:
     def local(self, application: int, name: str) -> Collection[LocalSession]:
         """Return the sessions of a client, or in a room, on this process."""
         return self._sessions.get(application, {}).get(name, ())
+
+    def local_names(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield applications with the clients and rooms that have sessions on this process, so many at a time."""
+        for application, names in list(self._sessions.items()):
+            wanted = [name for name in names if not name.startswith(_DEVICE)]
+            for chunk in _chunks(wanted, LOOKUP):
+                yield application, chunk
 
     def local_sessions(self, application: int) -> dict[str, dict[LocalSession, None]]:
         """Return this process's sessions of an application, by client id and by room. Do not change it."""
@@ -236,7 +250,7 @@ class Presence:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._heart = None
         try:
-            await redis.client().delete(redis.node_key(self.node))
+            await self._lease.give_up()
         except RedisError:
             logger.info("Could not give up the presence lease; it expires in %d s", LEASE_SECONDS)
 
@@ -302,16 +316,16 @@ class Presence:
         return [[node.decode() for node in nodes] for nodes in answer]
 
     async def _beat(self) -> None:
-        has_lease = False
         while True:
             try:
-                before = await redis.client().set(redis.node_key(self.node), "1", ex=LEASE_SECONDS, get=True)
-                if before is None and has_lease:
+                is_new, lost_seconds = await self._lease.beat()
+                if is_new and lost_seconds is not None:
                     logger.warning("Redis has lost this node's presence; writing it again")
-                due = [*self._unwritten, *(self._next_turn() if before else self._keys())]
+                due = [*self._unwritten, *(self._keys() if is_new else self._next_turn())]
                 self._unwritten.clear()
-                has_lease = True
                 await asyncio.gather(*(self._tell(key) for key in due))
+                if lost_seconds is not None:
+                    self._on_loss(lost_seconds)
             except RedisError as error:
                 logger.warning("Presence lease could not be renewed: %s", error)
             await asyncio.sleep(HEARTBEAT_SECONDS)

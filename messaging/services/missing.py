@@ -4,13 +4,16 @@ The row is the message; what delivery carries is a hint.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from conversations.policy import Kind
 from imcore.bridge import in_database
+from imcore.delivery import presence
 from imcore.delivery.encoding import Delivery, Priority, encode
+from imcore.delivery.node import Reached
 from imcore.delivery.ordering import Found, Late, Missing
 from imcore.delivery.presence import room
-from messaging.events import Mentions, MessageSent, conversation_of
+from messaging.events import Mentions, MessageSent, conversation_of, stream
 from messaging.services import sending
 from messaging.storage import missing as storage
 from messaging.storage.history import StoredMessage
@@ -42,6 +45,23 @@ async def find(missing: Missing) -> Found:
         for message, wants_receipt in found.messages
     ]
     return Found(late, late[-1].position if len(late) == MESSAGES_AT_ONCE else missing.last)
+
+
+async def reached(application: int, names: Sequence[str], since_ms: int) -> list[Reached]:
+    """Return how far conversations of these clients, and rooms, have got since a time. Raises StorageUnavailable."""
+    rooms = {conversation: name for name in names if (conversation := presence.conversation_of(name)) is not None}
+    async with _turns:
+        latest = await in_database(
+            storage.latest,
+            application=application,
+            client_ids=[name for name in names if presence.conversation_of(name) is None],
+            rooms=list(rooms),
+            since_ms=since_ms,
+        )
+    return [
+        Reached(stream(conversation), last_seq, last_ms, client_ids or (rooms[conversation],))
+        for conversation, last_seq, last_ms, client_ids in latest
+    ]
 
 
 def _delivery(missing: Missing, found: MissingMessages, message: StoredMessage, wants_receipt: bool) -> Delivery:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from django.db import connection
 
 from conversations.storage import positions
-from conversations.storage.positions import Audience
+from conversations.storage.positions import Audience, latest
 from messaging.storage.history import COLUMNS, StoredMessage, stored_message
+
+__all__ = ["MissingMessages", "find", "latest"]
 
 # By seq, or by time where that is the better start: both are the first columns of an index, and rise together.
 _BY_SEQ = f"""

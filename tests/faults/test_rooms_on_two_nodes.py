@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from imcore.delivery.presence import HEARTBEAT_SECONDS, LEASE_SECONDS
+from imcore.delivery.lease import HEARTBEAT_SECONDS, LEASE_SECONDS
 from imcore.protocol.message_pb2 import CommandType, OpType
 from tests.conversations.rooming import block, listed_in, people_in, room_of, sending_code
 from tests.conversations.talking import add, answer, remove

@@ -82,7 +82,7 @@ class Crowd:
     _finished: set[str] = field(default_factory=set)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _talkers: list[Callable[[], None]] = field(default_factory=list)
-    _finishers: list[Callable[[bool], None]] = field(default_factory=list)
+    _finishers: list[Callable[[], None]] = field(default_factory=list)
 
     @classmethod
     @asynccontextmanager

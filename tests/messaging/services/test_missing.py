@@ -1,27 +1,31 @@
 """Messages that were stored and whose copies were lost on the way: the server looks them up (docs/adr/0016)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from conversations.policy import Kind
 from imcore.delivery import router
+from imcore.delivery.node import node
 from imcore.errors import StorageUnavailable
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType, ConvCommand, OpType
 from messaging.storage import messages, missing
 from tests.conftest import SignIn
+from tests.imclient import ImClient
 from tests.messaging.support import away, command, heard, say, started
 
 
-@contextmanager
-def copies_lost() -> Iterator[None]:
-    """Let the server that stores a message die, or lose Redis, before it has told anybody."""
+@asynccontextmanager
+async def dying(signed_in: SignIn) -> AsyncIterator[ImClient]:
+    """Let a device of tom's be on a server that stores what it sends, and dies before it has told anybody."""
+    device = await signed_in("tom", deviceId="on a dying server")
     with pytest.MonkeyPatch.context() as lost:
         lost.setattr(router, "publish", lambda *args, **kwargs: None)
-        yield
+        yield device
+        await device.wire.close()
 
 
 async def test_a_message_whose_copies_were_lost_comes_before_the_next(
@@ -31,11 +35,13 @@ async def test_a_message_whose_copies_were_lost_comes_before_the_next(
     room = await started(application, "tom", "jerry")
     tom, jerry, phone = await signed_in("tom"), await signed_in("jerry"), await signed_in("jerry", deviceId="phone")
     await say(tom, room, "one")
-    with copies_lost():
-        await say(tom, room, "two", r=True, mentionPids=["jerry"])
-        await say(tom, room, binaryMsg=b"three")
+    async with dying(signed_in) as device:
+        await say(device, room, "two", r=True, mentionPids=["jerry"])
+        await say(device, room, binaryMsg=b"three")
     await say(tom, room, "four")
 
+    assert [one.msg or one.binaryMsg for one in [await heard(tom) for _ in range(2)]] == ["two", b"three"]
+    await tom.nothing_more()
     for client in (jerry, phone):
         said = [await heard(client) for _ in range(4)]
         await client.nothing_more()
@@ -49,8 +55,8 @@ async def test_the_first_message_that_a_server_hears_of_shows_what_it_missed(
     """Whoever was here when that was sent gets it; whoever came later was told of it then."""
     room = await started(application, "tom", "jerry", "mary")
     tom, jerry = await signed_in("tom"), await signed_in("jerry")
-    with copies_lost():
-        await say(tom, room, "one")
+    async with dying(signed_in) as device:
+        await say(device, room, "one")
     mary = await signed_in("mary")
     counted = await mary.notice(CommandType.unread)
     await say(tom, room, "two")
@@ -67,8 +73,8 @@ async def test_who_joined_later_is_not_told(application: Application, signed_in:
     room = await started(application, "tom", "jerry")
     tom, jerry, mary = await signed_in("tom"), await signed_in("jerry"), await signed_in("mary")
     await say(tom, room, "one")
-    with copies_lost():
-        await say(tom, room, "two")
+    async with dying(signed_in) as device:
+        await say(device, room, "two")
     await tom.request(CommandType.conv, OpType.add, convMessage=ConvCommand(cid=room, m=["mary"]))
     await say(tom, room, "three")
 
@@ -85,8 +91,8 @@ async def test_in_a_chat_room_they_come_to_who_was_there(application: Applicatio
     for client in (tom, jerry):
         await client.request(CommandType.conv, OpType.add, convMessage=ConvCommand(cid=room, m=[client.client_id]))
     await say(tom, room, "one")
-    with copies_lost():
-        await say(tom, room, "two")
+    async with dying(signed_in) as device:
+        await say(device, room, "two")
     await mary.request(CommandType.conv, OpType.add, convMessage=ConvCommand(cid=room, m=["mary"]))
     await say(tom, room, "three")
 
@@ -132,8 +138,8 @@ async def test_while_the_database_is_away_later_messages_are_not_held_for_ever(
     room = await started(application, "tom", "jerry")
     tom, jerry = await signed_in("tom"), await signed_in("jerry")
     await say(tom, room, "one")
-    with copies_lost():
-        await say(tom, room, "two")
+    async with dying(signed_in) as device:
+        await say(device, room, "two")
 
     def unreadable(**asked: Any) -> None:
         raise StorageUnavailable
@@ -153,10 +159,48 @@ async def test_many_are_looked_up_in_pages(
     room = await started(application, "tom", "jerry")
     tom, jerry = await signed_in("tom"), await signed_in("jerry")
     await say(tom, room, "0")
-    with copies_lost():
+    async with dying(signed_in) as device:
         for number in range(1, 9):
-            await say(tom, room, str(number))
+            await say(device, room, str(number))
     await say(tom, room, "9")
 
     assert [(await heard(jerry)).msg for _ in range(10)] == [str(number) for number in range(10)]
+    await jerry.nothing_more()
+
+
+async def test_what_nothing_comes_after_is_found_when_the_way_between_servers_was_broken(
+    application: Application, signed_in: SignIn
+) -> None:
+    """A server has died, or Redis was away: each compares what it has passed on with what is stored."""
+    said = await started(application, "tom", "jerry")
+    silent = await started(application, "tom", "jerry")
+    hall = await started(application, "tom", kind=Kind.CHAT_ROOM)
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    await jerry.request(CommandType.conv, OpType.add, convMessage=ConvCommand(cid=hall, m=["jerry"]))
+    await say(tom, silent, "known")
+    await heard(jerry)
+    async with dying(signed_in) as device:
+        for room in (said, hall, said):
+            await say(device, room, f"lost in {room}")
+
+    node.doubt(0)
+    told = [(await heard(jerry)).cid for _ in range(3)]
+    node.doubt(0)
+
+    assert sorted(told) == sorted([said, hall, said])
+    assert [(await heard(tom)).cid for _ in range(2)] == [said, said]
+    for client in (tom, jerry):
+        await client.nothing_more()
+
+
+async def test_nothing_is_said_twice_to_who_came_after_it(application: Application, signed_in: SignIn) -> None:
+    """It was told of it when it came."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    await say(tom, room, "before")
+    jerry = await signed_in("jerry")
+    await jerry.notice(CommandType.unread)
+
+    node.doubt(0)
+
     await jerry.nothing_more()

@@ -18,7 +18,7 @@ from conversations.storage.where import parse
 from imcore.models import Application
 from messaging.events import Body, Mentions
 from messaging.models import Device, Message, Will
-from messaging.storage import catching_up, devices, history, messages, patches, receipts, retention, wills
+from messaging.storage import catching_up, devices, history, messages, missing, patches, receipts, retention, wills
 from messaging.storage.catching_up import Absent
 from messaging.storage.devices import Return
 from messaging.storage.history import Boundary
@@ -383,6 +383,18 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "coming back": come_back,
     "evicting other devices": evict,
     "taking wills": take_wills,
+    "messages that did not come": lambda crowd: missing.find(
+        conversation=crowd.long.pk, first=MESSAGES // 2, last=MESSAGES // 2 + 500, since_ms=0, limit=100
+    ),
+    "messages that did not come since a time": lambda crowd: missing.find(
+        conversation=crowd.long.pk, first=1, last=MESSAGES, since_ms=T + MESSAGES // 2, limit=100
+    ),
+    "how far the conversations of a client are": lambda crowd: missing.latest(
+        application=crowd.application.pk,
+        client_ids=["client-7"],
+        rooms=crowd.pks[:20],
+        since_ms=T + CONVERSATIONS // 2,
+    ),
 }
 
 
