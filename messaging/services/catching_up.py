@@ -19,6 +19,9 @@ from messaging.storage.catching_up import Absent, Missed
 
 CLIENTS_AT_ONCE = 32
 BACKLOG = 20_000
+# What changed within so long before a client's position is told again: it may have been stamped by a clock that is
+# behind, or have waited for its turn in the database (DATABASE_WAIT_SECONDS). A count that is told twice does no harm.
+UNREAD_MARGIN_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ async def load(
     """Find out what a client missed that understands `capabilities` (imcore/capabilities.py).
 
     `was_here`: until now it had another session on its connection, and so every message. `unread_since_ms` is the
-    `now_ms` of the counts it was told last: what has not changed since it knows; ahead of this clock, it says nothing.
+    `now_ms` of the counts it was told last: what has not changed since it knows; far ahead of this clock, it says
+    nothing.
     `patched_since_ms` is its position among patches, at first its own clock's. It may well be ahead of this clock:
     patch times rise, whatever that shows. Neither says anything if it is 0. Raises StorageUnavailable.
     """
@@ -55,7 +59,9 @@ async def load(
         client_id=client_id,
         knows_temporary=bool(capabilities & TEMPORARY_CONVERSATIONS),
         conversations_max=settings.unread_conversations_max,
-        unread_since_ms=unread_since_ms if 0 < unread_since_ms <= now_ms else None,
+        unread_since_ms=(
+            max(0, unread_since_ms - UNREAD_MARGIN_MS) if 0 < unread_since_ms <= now_ms + UNREAD_MARGIN_MS else None
+        ),
         messages_max=None if capabilities & COUNTS_UNREAD else 0 if was_here else settings.offline_messages_max,
         patched_since_ms=patched_since_ms if capabilities & PATCHES and patched_since_ms > 0 else None,
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from conversations.policy import POLICIES, Kind, Roster, sending_refusal
 from conversations.services import directory
 from conversations.services.directory import ConversationInfo
-from imcore import limits
+from imcore import identifiers, limits
 from imcore.bridge import in_database
 from imcore.delivery import router
 from imcore.errors import (
@@ -72,7 +72,7 @@ async def patch(
             patches.apply,
             changes,
             judge=partial(_judge, settings=settings, client_id=client_id, kinds=kinds, now_ms=now_ms),
-            now_ms=now_ms,
+            clock=identifiers.now_ms,
         )
     except ConversationNotFound:
         # It was deleted meanwhile: looking again tells which, and why.

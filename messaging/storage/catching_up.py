@@ -17,6 +17,11 @@ from messaging.storage.history import COLUMNS, StoredMessage, stored_message
 # any number of them may lie behind the mark.
 LOOKED_THROUGH = 1000
 
+# A patch with a time so little before a client's position may have been written after the client was given that: by a
+# server whose clock is behind, or because it took a moment. It is told again to who has it already, which changes
+# nothing; so not the one at the position, which most clients take from the last patch they saw.
+PATCH_MARGIN_MS = 2_000
+
 _OF_OTHERS = """
 FROM messaging_message
 WHERE conversation_id = conversation AND seq > after_seq AND seq <= last_seq AND sender <> %s
@@ -32,15 +37,16 @@ _NEWEST_OF_OTHERS_SQLITE = (
 )
 
 _PATCHED = f"SELECT patch_ms, id, object_id, kind, is_recalled, {COLUMNS} FROM {{mine}} CROSS JOIN"  # noqa: S608
+_MISSED = f"conversation_id = mine.id AND patch_ms > {{since_ms}} - {PATCH_MARGIN_MS} AND patch_ms <> {{since_ms}}"
 _NEWEST_PATCHES = "ORDER BY patch_ms DESC LIMIT {most}"
 _PATCHED_POSTGRESQL = f"""{_PATCHED} LATERAL (
   SELECT is_recalled, {COLUMNS} FROM messaging_message
-  WHERE conversation_id = mine.id AND patch_ms > {{since_ms}}
+  WHERE {_MISSED}
   {_NEWEST_PATCHES}
 ) AS patched {_NEWEST_PATCHES}
 """  # noqa: S608 - constants
 _PATCHED_SQLITE = f"""{_PATCHED} messaging_message
-WHERE conversation_id = mine.id AND patch_ms > {{since_ms}} {_NEWEST_PATCHES}
+WHERE {_MISSED} {_NEWEST_PATCHES}
 """
 
 

@@ -109,11 +109,16 @@ class Changed(NamedTuple):
 
 
 @transaction.atomic
-def apply(changes: Sequence[Change], *, judge: Judge, now_ms: int) -> Changed:
-    """Edit and recall messages, all or none. Raises ConversationNotFound, and what `judge` raises."""
+def apply(changes: Sequence[Change], *, judge: Judge, clock: Callable[[], int]) -> Changed:
+    """Edit and recall messages, all or none. Raises ConversationNotFound, and what `judge` raises.
+
+    The clock is read when nobody else can change them any more: that may take a while, and what is stamped before is
+    behind positions that clients are given meanwhile.
+    """
     numbers = sorted({change.conversation for change in changes})
     if marks.lock_conversations(numbers=numbers) != numbers:
         raise ConversationNotFound
+    now_ms = clock()
     rosters = positions.rosters(conversations=numbers)
     before = _load(changes)
     patched = _patch(changes, before, rosters, _newest_patches(numbers), judge, now_ms)

@@ -284,7 +284,7 @@ def patch(crowd: Crowd, *, is_recall: bool) -> Any:
             for one in stored
             if isinstance(one, messages.Stored)
         ]
-        changed = patches.apply(changes, judge=lambda *facts: None, now_ms=T)
+        changed = patches.apply(changes, judge=lambda *facts: None, clock=lambda: T)
         transaction.set_rollback(True)
     return changed.unread
 
