@@ -10,6 +10,7 @@ from conversations.storage import waiting
 from conversations.storage.waiting import Asking, Unacknowledged
 from imcore import limits
 from messaging.events import Mentions, MessageKept, MessagePatched, UnreadConversation
+from messaging.models import DeviceState
 from messaging.storage import unread
 from messaging.storage.history import COLUMNS, StoredMessage, stored_message
 
@@ -36,29 +37,44 @@ _NEWEST_OF_OTHERS_SQLITE = (
     f"{_NEWEST_OF_OTHERS} JOIN messaging_message ON conversation_id = conversation AND seq IN (SELECT seq {_OF_OTHERS})"
 )
 
-_PATCHED = f"SELECT patch_ms, id, object_id, kind, is_recalled, {COLUMNS} FROM {{mine}} CROSS JOIN"  # noqa: S608
 _MISSED = f"conversation_id = mine.id AND patch_ms > {{since_ms}} - {PATCH_MARGIN_MS} AND patch_ms <> {{since_ms}}"
 _NEWEST_PATCHES = "ORDER BY patch_ms DESC LIMIT {most}"
-_PATCHED_POSTGRESQL = f"""{_PATCHED} LATERAL (
+_PATCHED_POSTGRESQL = f"""
+SELECT id, object_id, kind, patched.* FROM {{mine}} CROSS JOIN LATERAL (
   SELECT is_recalled, {COLUMNS} FROM messaging_message
-  WHERE {_MISSED}
-  {_NEWEST_PATCHES}
+  WHERE {_MISSED} {_NEWEST_PATCHES}
 ) AS patched {_NEWEST_PATCHES}
 """  # noqa: S608 - constants
-_PATCHED_SQLITE = f"""{_PATCHED} messaging_message
+_PATCHED_SQLITE = f"""
+SELECT id, object_id, kind, is_recalled, {COLUMNS} FROM {{mine}} CROSS JOIN messaging_message
 WHERE {_MISSED} {_NEWEST_PATCHES}
-"""
+"""  # noqa: S608 - constants
+
+# How it stands with the device: beside each patch, or alone if there is none. Counted, since for EXISTS PostgreSQL may
+# read all devices there are into memory.
+_WITH_DEVICE = f"""
+SELECT COALESCE(patch_ms, 0), COALESCE(id, 0), is_signed_in, object_id, kind, is_recalled, {COLUMNS}
+FROM (
+  SELECT (
+    SELECT COUNT(*) FROM messaging_device
+    WHERE id = {{device}} AND generation = {{generation}} AND state = '{DeviceState.SIGNED_IN.value}'
+  ) AS is_signed_in
+) AS device LEFT JOIN (%s) AS patched ON TRUE
+"""  # noqa: S608 - constants
 
 
 class Absent(NamedTuple):
     """A client that was away, and what it wants to be told of up to `conversations_max` conversations.
 
     What is unread, or what has changed since `unread_since_ms`; if `messages_max` is not None, so many messages of each
-    instead. And patches since `patched_since_ms`, if that is not None.
+    instead. And patches since `patched_since_ms`, if that is not None. It has signed in from `device` with a token of
+    `generation`.
     """
 
     application: int
     client_id: str
+    device: int
+    generation: int
     knows_temporary: bool
     conversations_max: int
     unread_since_ms: int | None
@@ -69,8 +85,10 @@ class Absent(NamedTuple):
 class Missed(NamedTuple):
     """What a client missed: counts, newest activity first; patches and messages, oldest first.
 
-    `told`: conversation → the last seq that this covers.
+    `told`: conversation → the last seq that this covers. Not `is_signed_in`: its device's tokens are void by now.
     """
+
+    is_signed_in: bool
 
     unread: Sequence[UnreadConversation]
     patches: Sequence[MessagePatched]
@@ -84,22 +102,31 @@ def missed_by(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
     On PostgreSQL also whatever the number of clients, if none of them wants messages: these are two more for each.
     """
     counts = _counts(clients, now_ms)
-    patches = _patches(clients, now_ms)
+    devices = _devices_and_patches(clients, now_ms)
     messages = [_messages(client, now_ms) for client in clients]
     return [
         Missed(
+            is_signed_in=is_signed_in,
             unread=of_counts,
-            patches=of_patches,
+            patches=patches,
             messages=[kept for kept, _ in of_messages],
             told={one.conversation: one.last_seq for one in of_counts}
             | {place.conversation: place.last_seq for _, place in of_messages},
         )
-        for of_counts, of_patches, of_messages in zip(counts, patches, messages, strict=True)
+        for of_counts, (is_signed_in, patches), of_messages in zip(counts, devices, messages, strict=True)
     ]
 
 
 def _asking(client: Absent, since_ms: int | None, limit: int) -> Asking:
-    return Asking(client.application, client.client_id, client.knows_temporary, since_ms, limit)
+    return Asking(
+        application=client.application,
+        client_id=client.client_id,
+        device=client.device,
+        generation=client.generation,
+        knows_temporary=client.knows_temporary,
+        since_ms=since_ms,
+        limit=limit,
+    )
 
 
 def _counts(clients: Sequence[Absent], now_ms: int) -> list[list[UnreadConversation]]:
@@ -166,25 +193,22 @@ def _kept(message: StoredMessage, place: Unacknowledged, has_more: bool, client_
     )
 
 
-def _patches(clients: Sequence[Absent], now_ms: int) -> list[list[MessagePatched]]:
-    asking = {
-        number: _asking(client, client.patched_since_ms, limits.PATCHES_MAX)
-        for number, client in enumerate(clients)
-        if client.patched_since_ms is not None
-    }
-    patches: list[list[MessagePatched]] = [[] for _ in clients]
-    if asking:
-        body = _PATCHED_POSTGRESQL if connection.vendor == "postgresql" else _PATCHED_SQLITE
-        found = waiting.select(body, list(asking.values()), now_ms=now_ms)
-        for number, rows in zip(asking, found, strict=True):
-            patches[number] = [_patched(clients[number].client_id, *row) for row in reversed(rows)]
-    return patches
+def _devices_and_patches(clients: Sequence[Absent], now_ms: int) -> list[tuple[bool, list[MessagePatched]]]:
+    """Return for each client whether its device is still signed in, and the patches it missed, if it asks for any."""
+    patched = _PATCHED_POSTGRESQL if connection.vendor == "postgresql" else _PATCHED_SQLITE
+    asking = [_asking(client, client.patched_since_ms, limits.PATCHES_MAX) for client in clients]
+    found = waiting.select(_WITH_DEVICE % patched, asking, now_ms=now_ms)
+    return [
+        (bool(rows[0][2]), [_patched(client.client_id, *row) for row in reversed(rows) if row[1]])
+        for client, rows in zip(clients, found, strict=True)
+    ]
 
 
 def _patched(
-    client_id: str, patch_ms: int, conversation: int, conversation_id: str, kind: int, is_recalled: bool, *row: Any
+    client_id: str, patch_ms: int, conversation: int, _: bool, conversation_id: str, kind: int, *row: Any
 ) -> MessagePatched:
-    message = stored_message(*row)
+    is_recalled, *columns = row
+    message = stored_message(*columns)
     return MessagePatched(
         conversation=conversation,
         conversation_id=conversation_id,

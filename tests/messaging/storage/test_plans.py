@@ -210,6 +210,8 @@ def absent(crowd: Crowd, number: int, *, messages_max: int | None = None) -> Abs
     return Absent(
         application=crowd.application.pk,
         client_id=f"client-{number}",
+        device=someone(crowd).pk,
+        generation=1,
         knows_temporary=True,
         conversations_max=50,
         unread_since_ms=T if number % 2 else None,
