@@ -18,7 +18,6 @@ from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.delivery import router
 from imcore.delivery.encoding import Priority
-from imcore.delivery.node import node
 from imcore.delivery.presence import LocalSession
 from imcore.errors import ConversationNotAllowed, ImError
 from messaging.events import Body, Mentions, MessageSent
@@ -41,6 +40,10 @@ class Mortal(LocalSession, Protocol):
     device: int
     key: str
     has_will: bool
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was lost, or another one has taken its place on the connection."""
 
 
 async def leave(
@@ -82,7 +85,7 @@ async def leave(
     )
     await in_database(wills.store, will, now_ms=now_ms)
     session.has_will = True
-    if session not in node.presence.local(application, session.client_id):
+    if session.is_over:
         # It was lost meanwhile, without a will.
         execute(session=session)
     return Acknowledgement(will.message_id, now_ms)
