@@ -72,7 +72,6 @@ class Session:
         tag: str,
         config_bitmap: int,
         key: str = "",
-        has_will: bool = False,
     ) -> None:
         self.connection = connection
         self.client_id = client_id
@@ -83,7 +82,7 @@ class Session:
         if not connection.subprotocol.pushes_offline_messages:
             self.config_bitmap |= COUNTS_UNREAD
         self.key = key
-        self.has_will = has_will
+        self.has_will = False
         self.room: str | None = None
         self.seated_ms: int | None = None
         self.caught_up_ms = identifiers.now_ms()
@@ -110,6 +109,11 @@ class Session:
         """Whether another session of its client has taken its place on the connection, or none."""
         lane = self.connection.lanes.get(self.client_id)
         return lane is None or lane.session is not self
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is over, and not because the server wants its client to go elsewhere."""
+        return self.is_over and not self.connection.is_expected_back
 
     def send(self, body: bytes) -> None:
         """Send a serialized body behind this session's header at once."""

@@ -13,7 +13,7 @@ from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 from imcore.signatures import Signature
 from messaging.events import SessionsEnded
-from messaging.services import catching_up, sessions
+from messaging.services import catching_up, sessions, wills
 
 
 def failed_open(request: GenericCommand, error: ImError) -> GenericCommand:
@@ -77,7 +77,6 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
         tag=device.tag,
         config_bitmap=device.config_bitmap,
         key=signed_in.key,
-        has_will=device.has_will,
     )
     is_return = bool(asked.st or asked.r or context.lane.session is not None)
     # Clients take it as their position: nothing that reaches the session from now on may be older.
@@ -108,7 +107,9 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
             patched_since_ms=asked.lastPatchTime,
             now_ms=began_ms,
         )
-        if missed.is_signed_in:
+        if missed.device.has_will:
+            wills.become_mortal(session=session)
+        if missed.device.is_signed_in:
             context.after_reply.append(partial(session.catch_up, missed.events, missed.told))
         else:
             why = await sessions.ended(

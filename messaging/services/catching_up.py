@@ -15,7 +15,7 @@ from imcore.capabilities import COUNTS_UNREAD, PATCHES, TEMPORARY_CONVERSATIONS
 from messaging.events import UnreadChanged, stream
 from messaging.models import MessagingSettings
 from messaging.storage import catching_up
-from messaging.storage.catching_up import Absent, Missed
+from messaging.storage.catching_up import Absent, DeviceNow, Missed
 
 CLIENTS_AT_ONCE = 32
 BACKLOG = 20_000
@@ -28,13 +28,14 @@ UNREAD_MARGIN_MS = 10_000
 class CatchingUp:
     """What a session is told before anything live, in this order, and what of the live that covers: stream → position.
 
-    A message up to its stream's position is in `events`, as itself or in a count. Not `is_signed_in`: whoever has ended
-    its device meanwhile may not have found the session; it is to be told that it is over instead (`sessions.ended`).
+    A message up to its stream's position is in `events`, as itself or in a count. Not `device.is_signed_in`: whoever
+    has ended its device meanwhile may not have found the session; it is to be told that it is over instead
+    (`sessions.ended`).
     """
 
     events: Sequence[object]
     told: Mapping[str, int]
-    is_signed_in: bool
+    device: DeviceNow
 
 
 async def load(
@@ -74,7 +75,7 @@ async def load(
     [missed] = [await _batcher.submit(absent)] if absent.messages_max is None else await _load([absent])
     told = {stream(conversation): seq for conversation, seq in missed.told.items()}
     events = [*_counts(client_id, missed, now_ms), *missed.patches, *missed.messages]
-    return CatchingUp(events, told, missed.is_signed_in)
+    return CatchingUp(events, told, missed.device)
 
 
 def _unread_since(told_ms: int, now_ms: int) -> int | None:

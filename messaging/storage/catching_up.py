@@ -53,12 +53,12 @@ WHERE {_MISSED} {_NEWEST_PATCHES}
 # How it stands with the device: beside each patch, or alone if there is none. Counted, since for EXISTS PostgreSQL may
 # read all devices there are into memory.
 _WITH_DEVICE = f"""
-SELECT COALESCE(patch_ms, 0), COALESCE(id, 0), is_signed_in, object_id, kind, is_recalled, {COLUMNS}
+SELECT COALESCE(patch_ms, 0), COALESCE(id, 0), is_signed_in, has_will, object_id, kind, is_recalled, {COLUMNS}
 FROM (
   SELECT (
     SELECT COUNT(*) FROM messaging_device
     WHERE id = {{device}} AND generation = {{generation}} AND state = '{DeviceState.SIGNED_IN.value}'
-  ) AS is_signed_in
+  ) AS is_signed_in, (SELECT COUNT(*) FROM messaging_will WHERE device_id = {{device}}) AS has_will
 ) AS device LEFT JOIN (%s) AS patched ON TRUE
 """  # noqa: S608 - constants
 
@@ -82,13 +82,20 @@ class Absent(NamedTuple):
     patched_since_ms: int | None
 
 
+class DeviceNow(NamedTuple):
+    """Whether a device's tokens are good, and whether something is to be said in its client's name if it is lost."""
+
+    is_signed_in: bool
+    has_will: bool
+
+
 class Missed(NamedTuple):
     """What a client missed: counts, newest activity first; patches and messages, oldest first.
 
-    `told`: conversation → the last seq that this covers. Not `is_signed_in`: its device's tokens are void by now.
+    `told`: conversation → the last seq that this covers. `device`: how it stands with that.
     """
 
-    is_signed_in: bool
+    device: DeviceNow
 
     unread: Sequence[UnreadConversation]
     patches: Sequence[MessagePatched]
@@ -106,14 +113,14 @@ def missed_by(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
     messages = [_messages(client, now_ms) for client in clients]
     return [
         Missed(
-            is_signed_in=is_signed_in,
+            device=device,
             unread=of_counts,
             patches=patches,
             messages=[kept for kept, _ in of_messages],
             told={one.conversation: one.last_seq for one in of_counts}
             | {place.conversation: place.last_seq for _, place in of_messages},
         )
-        for of_counts, (is_signed_in, patches), of_messages in zip(counts, devices, messages, strict=True)
+        for of_counts, (device, patches), of_messages in zip(counts, devices, messages, strict=True)
     ]
 
 
@@ -193,21 +200,19 @@ def _kept(message: StoredMessage, place: Unacknowledged, has_more: bool, client_
     )
 
 
-def _devices_and_patches(clients: Sequence[Absent], now_ms: int) -> list[tuple[bool, list[MessagePatched]]]:
-    """Return for each client whether its device is still signed in, and the patches it missed, if it asks for any."""
+def _devices_and_patches(clients: Sequence[Absent], now_ms: int) -> list[tuple[DeviceNow, list[MessagePatched]]]:
+    """Return for each client how it stands with its device, and the patches it missed, if it asks for any."""
     patched = _PATCHED_POSTGRESQL if connection.vendor == "postgresql" else _PATCHED_SQLITE
     asking = [_asking(client, client.patched_since_ms, limits.PATCHES_MAX) for client in clients]
     found = waiting.select(_WITH_DEVICE % patched, asking, now_ms=now_ms)
     return [
-        (bool(rows[0][2]), [_patched(client.client_id, *row) for row in reversed(rows) if row[1]])
+        (DeviceNow(*map(bool, rows[0][2:4])), [_patched(client.client_id, *row) for row in reversed(rows) if row[1]])
         for client, rows in zip(clients, found, strict=True)
     ]
 
 
-def _patched(
-    client_id: str, patch_ms: int, conversation: int, _: bool, conversation_id: str, kind: int, *row: Any
-) -> MessagePatched:
-    is_recalled, *columns = row
+def _patched(client_id: str, patch_ms: int, conversation: int, *row: Any) -> MessagePatched:
+    _, _, conversation_id, kind, is_recalled, *columns = row
     message = stored_message(*columns)
     return MessagePatched(
         conversation=conversation,

@@ -7,14 +7,18 @@ import pytest
 
 from conversations.models import ConversationSettings
 from conversations.policy import Kind
+from conversations.services import rooms
 from imcore import limits
 from imcore.bridge import in_database
 from imcore.gateway import lifecycle
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, GenericCommand, OpType, SessionCommand
+from messaging.events import Mentions
 from messaging.models import DeviceState, Will
 from messaging.services import sessions, wills
 from messaging.storage import devices
+from messaging.storage import wills as stored_wills
+from messaging.storage.wills import LeftWill
 from tests.conftest import SignIn
 from tests.imclient import ImClient
 from tests.messaging.gate import Gate
@@ -240,6 +244,60 @@ async def test_a_will_for_a_chat_room_reaches_those_who_are_there(application: A
     await tom.wire.close()
 
     assert (await heard(jerry)).convType == Kind.CHAT_ROOM
+
+
+async def test_a_will_from_a_connection_that_its_device_has_left_is_refused(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68: the device came back elsewhere while it was being left. The one before stays, and is said."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom", deviceId="phone"), await signed_in("jerry")
+    await leave(tom, room, "the one before")
+    elsewhere = []
+
+    async def come_back_then_cross(work: Any, *args: Any, **kwargs: Any) -> Any:
+        if work.__name__ == "store":
+            elsewhere.append(await signed_in("tom", st=tom.token, r=True))
+        return await in_database(work, *args, **kwargs)
+
+    monkeypatch.setattr(wills, "in_database", come_back_then_cross)
+    refused = await attempt(tom, room, "too late", will=True)
+
+    assert refused.code == 4105
+    await tom.wire.close()
+    await hears_nothing(jerry)
+    await elsewhere[0].wire.close()
+    assert (await heard(jerry)).msg == "the one before"
+    await hears_nothing(jerry)
+
+
+@pytest.mark.parametrize("is_lost_first", [False, True])
+async def test_a_will_that_was_stored_while_its_device_waited_to_come_back_is_said(
+    is_lost_first: bool, application: Application, signed_in: SignIn, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68: it is looked for when the new session can be lost, and said if that has been lost by then."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom", deviceId="phone"), await signed_in("jerry")
+    wire, come_back = await connect(), rooms.come_back
+
+    async def with_a_will(*, session: Any, **asked: Any) -> None:
+        will = LeftWill(application.pk, "tom", session.device, room, "x" * 22, "tom is gone", None, False, Mentions())
+        assert await in_database(stored_wills.store, will, session_key=session.key, now_ms=1)
+        if is_lost_first:
+            await wire.close()
+        await come_back(session=session, **asked)
+
+    monkeypatch.setattr(rooms, "come_back", with_a_will)
+    body = SessionCommand(st=tom.token, r=True)
+    await wire.send(
+        GenericCommand(cmd=SESSION, op=OpType.open, i=1, appId=application.app_id, peerId="tom", sessionMessage=body)
+    )
+    if not is_lost_first:
+        assert (await wire.receive()).op == OpType.opened
+        await wire.close()
+
+    assert (await heard(jerry)).msg == "tom is gone"
+    await hears_nothing(jerry)
 
 
 @pytest.mark.parametrize("by_token", [True, False])
