@@ -57,8 +57,9 @@ async def patch(
 
     Returns when the last one was patched, in milliseconds. Recalling a message again changes nothing, tells nobody and
     returns when it was recalled. Members for whom something else is unread afterwards are told so. Raises
-    ConversationRequestInvalid, ConversationNotFound, MessageEditDisabled, MessageRecallDisabled, MessageNotFound,
-    MessageOwnershipRequired, MessageTooLong, and what a send of an edited message would raise.
+    ConversationRequestInvalid, ConversationNotFound, ConversationQuotaExceeded, MessageEditDisabled,
+    MessageRecallDisabled, MessageNotFound, MessageOwnershipRequired, MessageTooLong, and what a send of an edited
+    message would raise.
     """
     if not 0 < len(wanted) <= limits.PATCH_ITEMS_MAX:
         raise ConversationRequestInvalid(f"A command has 1 to {limits.PATCH_ITEMS_MAX} edits and recalls.")
