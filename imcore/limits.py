@@ -48,6 +48,9 @@ UNREAD_MAX: Final = 100  # 12: the count means "100 or more" there
 UNREAD_CONVERSATIONS_MAX: Final = 50  # 4.10: told at log-in; the default of the application's setting
 OFFLINE_MESSAGES_MAX: Final = 20  # 1.5: pushed at log-in per conversation; the default of the application's setting
 PATCH_ITEMS_MAX: Final = 100  # ours: edits and recalls in one command; SDKs send one
+# ours: so far ahead of the clock may commands of several edits drive patch times, of which each takes the next
+# millisecond. Below the margin of replays (messaging/storage/catching_up.py), so that nothing else is passed over.
+PATCHES_AHEAD_MAX_MS: Final = 1000
 PATCHES_MAX: Final = 300  # 4.12: replayed at log-in, "at most a few hundred"
 RECEIPTS_MEMBERS_MAX: Final = 2  # 4.9.4; the default of the application's setting
 READ_CONVERSATIONS_MAX: Final = 100  # ours: one `read` marks at most so many; what is beyond is ignored

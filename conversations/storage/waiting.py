@@ -42,13 +42,13 @@ ORDER BY last_message_ms DESC, id DESC LIMIT {most}
 """
 
 # What is asked, in the order of Asking.
-_ASKING = ("application", "client", "knows_temporary", "since_ms", "most")
+_ASKING = ("application", "client", "device", "generation", "knows_temporary", "since_ms", "most")
 
 _FOR_MANY = """
 SELECT number, found.*
-FROM unnest(%(application)s::bigint[], %(client)s::text[], %(knows_temporary)s::boolean[], %(since_ms)s::bigint[],
-            %(most)s::bigint[])
-     WITH ORDINALITY AS asking (application, client, knows_temporary, since_ms, most, number)
+FROM unnest(%(application)s::bigint[], %(client)s::text[], %(device)s::bigint[], %(generation)s::bigint[],
+            %(knows_temporary)s::boolean[], %(since_ms)s::bigint[], %(most)s::bigint[])
+     WITH ORDINALITY AS asking (application, client, device, generation, knows_temporary, since_ms, most, number)
      CROSS JOIN LATERAL ({body}) AS found
 """
 
@@ -56,11 +56,14 @@ FROM unnest(%(application)s::bigint[], %(client)s::text[], %(knows_temporary)s::
 class Asking(NamedTuple):
     """A client whose conversations are asked for: the newest `limit` of those that changed after `since_ms`, or of all.
 
-    Temporary ones only if it knows what they are.
+    Temporary ones only if it knows what they are. `device` and `generation` say from which device it asks, and by which
+    of that one's tokens.
     """
 
     application: int
     client_id: str
+    device: int
+    generation: int
     knows_temporary: bool
     since_ms: int | None
     limit: int
@@ -104,8 +107,8 @@ def unacknowledged(clients: Sequence[Asking], *, now_ms: int) -> list[list[Unack
 def select(body: str, clients: Sequence[Asking], *, now_ms: int) -> list[list[tuple[Any, ...]]]:
     """Run a SELECT on the conversations of each client: one statement for all on PostgreSQL, one for each on SQLite.
 
-    `body` has places for `{mine}`, `{since_ms}` and `{most}`. Its rows come in descending order of their first two
-    columns, which must be numbers.
+    `body` has places for `{mine}`, and for what is asked (_ASKING), as `{since_ms}`. Its rows come in descending order
+    of their first two columns, which must be numbers.
     """
     rows: list[list[tuple[Any, ...]]] = [[] for _ in clients]
     with connection.cursor() as cursor:

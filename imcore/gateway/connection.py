@@ -24,13 +24,14 @@ from imcore.gateway import registry
 from imcore.gateway.opening import Opening
 from imcore.protocol import codec
 from imcore.protocol.codec import Subprotocol
-from imcore.protocol.message_pb2 import CommandType, GenericCommand
+from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType
 
 logger = logging.getLogger(__name__)
 
 CLIENTS_PER_CONNECTION = 100
 CLOSE_SECONDS = 5.0  # for a peer to take its last frames before it is cut off
 CLOSE_CODE_GOING_AWAY = 1001  # SDKs reconnect after it (realtime-protocol 1.7)
+_SIGN_OUT = (CommandType.session, OpType.close)
 RETURN_SECONDS = 30.0  # for a client that was sent away to have gone: then it is lost as others are
 
 
@@ -71,7 +72,6 @@ class Session:
         tag: str,
         config_bitmap: int,
         key: str = "",
-        has_will: bool = False,
     ) -> None:
         self.connection = connection
         self.client_id = client_id
@@ -82,7 +82,7 @@ class Session:
         if not connection.subprotocol.pushes_offline_messages:
             self.config_bitmap |= COUNTS_UNREAD
         self.key = key
-        self.has_will = has_will
+        self.has_will = False
         self.room: str | None = None
         self.seated_ms: int | None = None
         self.caught_up_ms = identifiers.now_ms()
@@ -109,6 +109,11 @@ class Session:
         """Whether another session of its client has taken its place on the connection, or none."""
         lane = self.connection.lanes.get(self.client_id)
         return lane is None or lane.session is not self
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is over, and not because the server wants its client to go elsewhere."""
+        return self.is_over and not self.connection.is_expected_back
 
     def send(self, body: bytes) -> None:
         """Send a serialized body behind this session's header at once."""
@@ -163,6 +168,10 @@ class Lane:
         self.worker: asyncio.Task[None] | None = None
         self.is_overdue = False
 
+    def goodbye(self) -> GenericCommand | None:
+        """Return the command by which the client signs out, if it waits here."""
+        return next((one for one in self.backlog if (one.cmd, one.op) == _SIGN_OUT), None)
+
 
 @dataclass(slots=True)
 class Context:
@@ -203,6 +212,7 @@ class Connection:
         self.address = address
         self.lanes: dict[str, Lane] = {}
         self.is_closing = False
+        self.has_ended = False
         self._application: ApplicationSnapshot | None = None
         self._abort = abort
         self._backlog = 0
@@ -356,16 +366,22 @@ class Connection:
 
     def end(self) -> None:
         """Forget everything: the WebSocket is gone."""
-        self.is_closing = True
+        self.is_closing = self.has_ended = True
         if self._timer is not None:
             self._timer.cancel()
         self.outbound.stop()
         for lane in list(self.lanes.values()):
             # Commands that were received are carried through (a send is stored although its sender has left), but
-            # what waits behind them is not begun.
+            # what waits behind them is not begun. Only who has said goodbye has not been lost.
+            goodbye = lane.goodbye()
             lane.backlog.clear()
-            self.close_session(lane)
-        self.lanes.clear()
+            if goodbye is None:
+                self.close_session(lane)
+                self.lanes.pop(lane.client_id, None)
+            else:
+                lane.backlog.append(goodbye)
+                if lane.session is not None and self._application is not None:
+                    node.presence.detach(self._application.pk, lane.session)
         self._has_room.set()
         connections.forget(self)
         metrics.count("connections.ended")

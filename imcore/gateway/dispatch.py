@@ -161,8 +161,8 @@ async def _work(connection: Connection, lane: Lane) -> None:
             await _run(connection, lane, connection.dequeue(lane))
     finally:
         lane.worker = None
-        if lane.session is None and not connection.is_closing:
-            # An open that failed leaves nothing behind.
+        # An open that failed leaves nothing behind; nor does one that came through when the connection had ended.
+        if connection.has_ended or (lane.session is None and not connection.is_closing):
             connection.close_session(lane)
 
 

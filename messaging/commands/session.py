@@ -12,7 +12,8 @@ from imcore.gateway.registry import command, failed_with_error
 from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 from imcore.signatures import Signature
-from messaging.services import catching_up, sessions
+from messaging.events import SessionsEnded
+from messaging.services import catching_up, sessions, wills
 
 
 def failed_open(request: GenericCommand, error: ImError) -> GenericCommand:
@@ -76,7 +77,6 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
         tag=device.tag,
         config_bitmap=device.config_bitmap,
         key=signed_in.key,
-        has_will=device.has_will,
     )
     is_return = bool(asked.st or asked.r or context.lane.session is not None)
     # Clients take it as their position: nothing that reaches the session from now on may be older.
@@ -99,18 +99,28 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
         missed = await catching_up.load(
             application=context.application,
             client_id=context.client_id,
+            device=device.pk,
+            generation=device.generation,
             capabilities=session.config_bitmap,
             was_here=was_here,
             unread_since_ms=asked.lastUnreadNotifTime,
             patched_since_ms=asked.lastPatchTime,
             now_ms=began_ms,
         )
+        if missed.device.has_will:
+            wills.become_mortal(session=session)
+        if missed.device.is_signed_in:
+            context.after_reply.append(partial(session.catch_up, missed.events, missed.told))
+        else:
+            why = await sessions.ended(
+                application=context.application.pk, client_id=context.client_id, device=device.pk
+            )
+            context.after_reply.append(partial(_end, session, why))
     except BaseException:
         # The client is told that it failed, so nobody else may be told that it is here.
         context.connection.close_session(context.lane)
         raise
     context.connection.logged_in()
-    context.after_reply.append(lambda: session.catch_up(missed.events, missed.told))
     reply = _answer(OpType.opened, st=signed_in.token.text, stTtl=signed_in.token.ttl_seconds)
     reply.serverTs = opened_ms
     return reply
@@ -151,6 +161,12 @@ async def query(context: Context, request: GenericCommand) -> GenericCommand:
     # A name with a NUL is a chat room's (imcore/delivery/presence.py), never a client's.
     online = await node.presence.online(context.application.pk, [one for one in asked if "\0" not in one])
     return _answer(OpType.query_result, onlineSessionPeerIds=online)
+
+
+def _end(session: Session, why: ImError) -> None:
+    """End a session whose device was signed out before it could be found, as those are ended that are found."""
+    session.tell(SessionsEnded(to=(session.client_id,), code=why.code, reason=why.reason))
+    session.end()
 
 
 def _answer(op: OpType, **fields: object) -> GenericCommand:

@@ -13,7 +13,7 @@ def execute(application: ApplicationSnapshot, session: Session) -> None:
     Not of a client that the server has sent away: it comes back to another, or to the next life of this one, and its
     will is still there.
     """
-    if not session.connection.is_expected_back:
+    if session.is_lost:
         wills.execute(session=session)
 
 

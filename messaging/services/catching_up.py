@@ -15,27 +15,35 @@ from imcore.capabilities import COUNTS_UNREAD, PATCHES, TEMPORARY_CONVERSATIONS
 from messaging.events import UnreadChanged, stream
 from messaging.models import MessagingSettings
 from messaging.storage import catching_up
-from messaging.storage.catching_up import Absent, Missed
+from messaging.storage.catching_up import Absent, DeviceNow, Missed
 
 CLIENTS_AT_ONCE = 32
 BACKLOG = 20_000
+# What changed within so long before a client's position is told again: it may have been stamped by a clock that is
+# behind, or have waited for its turn in the database (DATABASE_WAIT_SECONDS). A count that is told twice does no harm.
+UNREAD_MARGIN_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class CatchingUp:
     """What a session is told before anything live, in this order, and what of the live that covers: stream → position.
 
-    A message up to its stream's position is in `events`, as itself or in a count.
+    A message up to its stream's position is in `events`, as itself or in a count. Not `device.is_signed_in`: whoever
+    has ended its device meanwhile may not have found the session; it is to be told that it is over instead
+    (`sessions.ended`).
     """
 
     events: Sequence[object]
     told: Mapping[str, int]
+    device: DeviceNow
 
 
 async def load(
     *,
     application: ApplicationSnapshot,
     client_id: str,
+    device: int,
+    generation: int,
     capabilities: int,
     was_here: bool,
     unread_since_ms: int,
@@ -44,25 +52,34 @@ async def load(
 ) -> CatchingUp:
     """Find out what a client missed that understands `capabilities` (imcore/capabilities.py).
 
+    It has come from `device` with tokens of `generation`, and can be found by who ends its sessions from now on.
+
     `was_here`: until now it had another session on its connection, and so every message. `unread_since_ms` is the
-    `now_ms` of the counts it was told last: what has not changed since it knows; ahead of this clock, it says nothing.
-    `patched_since_ms` is its position among patches, at first its own clock's. It may well be ahead of this clock:
-    patch times rise, whatever that shows. Neither says anything if it is 0. Raises StorageUnavailable.
+    `now_ms` of the counts it was told last: what has not changed since it knows; far ahead of this clock, it says
+    nothing. `patched_since_ms` is its position among patches, at first its own clock's. It may well be ahead of this
+    clock: patch times rise, whatever that shows. Neither says anything if it is 0. Raises StorageUnavailable.
     """
     settings = application.of(MessagingSettings)
     absent = Absent(
         application=application.pk,
         client_id=client_id,
+        device=device,
+        generation=generation,
         knows_temporary=bool(capabilities & TEMPORARY_CONVERSATIONS),
         conversations_max=settings.unread_conversations_max,
-        unread_since_ms=unread_since_ms if 0 < unread_since_ms <= now_ms else None,
+        unread_since_ms=_unread_since(unread_since_ms, now_ms),
         messages_max=None if capabilities & COUNTS_UNREAD else 0 if was_here else settings.offline_messages_max,
         patched_since_ms=patched_since_ms if capabilities & PATCHES and patched_since_ms > 0 else None,
     )
     # Messages are large; those of many clients at once would be too large.
     [missed] = [await _batcher.submit(absent)] if absent.messages_max is None else await _load([absent])
     told = {stream(conversation): seq for conversation, seq in missed.told.items()}
-    return CatchingUp([*_counts(client_id, missed, now_ms), *missed.patches, *missed.messages], told)
+    events = [*_counts(client_id, missed, now_ms), *missed.patches, *missed.messages]
+    return CatchingUp(events, told, missed.device)
+
+
+def _unread_since(told_ms: int, now_ms: int) -> int | None:
+    return max(0, told_ms - UNREAD_MARGIN_MS) if 0 < told_ms <= now_ms + UNREAD_MARGIN_MS else None
 
 
 def _counts(client_id: str, missed: Missed, now_ms: int) -> Iterator[UnreadChanged]:

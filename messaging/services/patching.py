@@ -12,7 +12,7 @@ from typing import NamedTuple
 from conversations.policy import POLICIES, Kind, Roster, sending_refusal
 from conversations.services import directory
 from conversations.services.directory import ConversationInfo
-from imcore import limits
+from imcore import identifiers, limits
 from imcore.bridge import in_database
 from imcore.delivery import router
 from imcore.errors import (
@@ -57,8 +57,9 @@ async def patch(
 
     Returns when the last one was patched, in milliseconds. Recalling a message again changes nothing, tells nobody and
     returns when it was recalled. Members for whom something else is unread afterwards are told so. Raises
-    ConversationRequestInvalid, ConversationNotFound, MessageEditDisabled, MessageRecallDisabled, MessageNotFound,
-    MessageOwnershipRequired, MessageTooLong, and what a send of an edited message would raise.
+    ConversationRequestInvalid, ConversationNotFound, ConversationQuotaExceeded, MessageEditDisabled,
+    MessageRecallDisabled, MessageNotFound, MessageOwnershipRequired, MessageTooLong, and what a send of an edited
+    message would raise.
     """
     if not 0 < len(wanted) <= limits.PATCH_ITEMS_MAX:
         raise ConversationRequestInvalid(f"A command has 1 to {limits.PATCH_ITEMS_MAX} edits and recalls.")
@@ -72,7 +73,7 @@ async def patch(
             patches.apply,
             changes,
             judge=partial(_judge, settings=settings, client_id=client_id, kinds=kinds, now_ms=now_ms),
-            now_ms=now_ms,
+            clock=identifiers.now_ms,
         )
     except ConversationNotFound:
         # It was deleted meanwhile: looking again tells which, and why.

@@ -152,6 +152,14 @@ async def claim_tag(
     return ()
 
 
+async def ended(*, application: int, client_id: str, device: int) -> ImError:
+    """Return what has ended a device since it signed in, as its client is to be told (4.1.2)."""
+    known = await in_database(devices.load, application=application, device=device)
+    if known is not None and known.state == DeviceState.SIGNED_OUT:
+        return KickedByApp()
+    return _refusal(known, client_id)
+
+
 def tell_evicted(*, application: int, evicted: Sequence[int]) -> None:
     """Tell the sessions of evicted devices, on whatever node, and end them; their connections go on."""
     if evicted:

@@ -18,9 +18,8 @@ from imcore.batching import Batcher
 from imcore.bridge import in_database
 from imcore.delivery import router
 from imcore.delivery.encoding import Priority
-from imcore.delivery.node import node
 from imcore.delivery.presence import LocalSession
-from imcore.errors import ConversationNotAllowed, ImError
+from imcore.errors import ConversationNotAllowed, ImError, SessionRequired
 from messaging.events import Body, Mentions, MessageSent
 from messaging.models import MessagingSettings
 from messaging.services import sending
@@ -42,6 +41,10 @@ class Mortal(LocalSession, Protocol):
     key: str
     has_will: bool
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is over, and its client not expected to come back by itself."""
+
 
 async def leave(
     *,
@@ -56,7 +59,8 @@ async def leave(
 ) -> Acknowledgement:
     """Keep what is to be said when the session is lost, in place of the will its client had.
 
-    Raises what sending it now would, and ConversationNotAllowed for a system conversation.
+    Raises what sending it now would, ConversationNotAllowed for a system conversation, and SessionRequired if the
+    device has opened another session since: a will belongs to that one.
     """
     conversation = await sending.admit(
         application=application,
@@ -80,12 +84,17 @@ async def leave(
         is_binary=body.text is None,
         mentions=Mentions(sending.storable_ids(mentions), mentions.everybody),
     )
-    await in_database(wills.store, will, now_ms=now_ms)
-    session.has_will = True
-    if session not in node.presence.local(application, session.client_id):
-        # It was lost meanwhile, without a will.
-        execute(session=session)
+    if not await in_database(wills.store, will, session_key=session.key, now_ms=now_ms):
+        raise SessionRequired("The device has opened another session since.")
+    become_mortal(session=session)
     return Acknowledgement(will.message_id, now_ms)
+
+
+def become_mortal(*, session: Mortal) -> None:
+    """Note that there is something to be said if a session is lost, or say it: it may have been lost meanwhile."""
+    session.has_will = True
+    if session.is_lost:
+        execute(session=session)
 
 
 def execute(*, session: Mortal) -> None:

@@ -10,12 +10,18 @@ from conversations.storage import waiting
 from conversations.storage.waiting import Asking, Unacknowledged
 from imcore import limits
 from messaging.events import Mentions, MessageKept, MessagePatched, UnreadConversation
+from messaging.models import DeviceState
 from messaging.storage import unread
 from messaging.storage.history import COLUMNS, StoredMessage, stored_message
 
 # Of so many of a conversation's newest messages, those of others are looked for: one's own are not acknowledged, so
 # any number of them may lie behind the mark.
 LOOKED_THROUGH = 1000
+
+# A patch with a time so little before a client's position may have been written after the client was given that: by a
+# server whose clock is behind, or because it took a moment. It is told again to who has it already, which changes
+# nothing; so not the one at the position, which most clients take from the last patch they saw.
+PATCH_MARGIN_MS = 2_000
 
 _OF_OTHERS = """
 FROM messaging_message
@@ -31,28 +37,44 @@ _NEWEST_OF_OTHERS_SQLITE = (
     f"{_NEWEST_OF_OTHERS} JOIN messaging_message ON conversation_id = conversation AND seq IN (SELECT seq {_OF_OTHERS})"
 )
 
-_PATCHED = f"SELECT patch_ms, id, object_id, kind, is_recalled, {COLUMNS} FROM {{mine}} CROSS JOIN"  # noqa: S608
+_MISSED = f"conversation_id = mine.id AND patch_ms > {{since_ms}} - {PATCH_MARGIN_MS} AND patch_ms <> {{since_ms}}"
 _NEWEST_PATCHES = "ORDER BY patch_ms DESC LIMIT {most}"
-_PATCHED_POSTGRESQL = f"""{_PATCHED} LATERAL (
+_PATCHED_POSTGRESQL = f"""
+SELECT id, object_id, kind, patched.* FROM {{mine}} CROSS JOIN LATERAL (
   SELECT is_recalled, {COLUMNS} FROM messaging_message
-  WHERE conversation_id = mine.id AND patch_ms > {{since_ms}}
-  {_NEWEST_PATCHES}
+  WHERE {_MISSED} {_NEWEST_PATCHES}
 ) AS patched {_NEWEST_PATCHES}
 """  # noqa: S608 - constants
-_PATCHED_SQLITE = f"""{_PATCHED} messaging_message
-WHERE conversation_id = mine.id AND patch_ms > {{since_ms}} {_NEWEST_PATCHES}
-"""
+_PATCHED_SQLITE = f"""
+SELECT id, object_id, kind, is_recalled, {COLUMNS} FROM {{mine}} CROSS JOIN messaging_message
+WHERE {_MISSED} {_NEWEST_PATCHES}
+"""  # noqa: S608 - constants
+
+# How it stands with the device: beside each patch, or alone if there is none. Counted, since for EXISTS PostgreSQL may
+# read all devices there are into memory.
+_WITH_DEVICE = f"""
+SELECT COALESCE(patch_ms, 0), COALESCE(id, 0), is_signed_in, has_will, object_id, kind, is_recalled, {COLUMNS}
+FROM (
+  SELECT (
+    SELECT COUNT(*) FROM messaging_device
+    WHERE id = {{device}} AND generation = {{generation}} AND state = '{DeviceState.SIGNED_IN.value}'
+  ) AS is_signed_in, (SELECT COUNT(*) FROM messaging_will WHERE device_id = {{device}}) AS has_will
+) AS device LEFT JOIN (%s) AS patched ON TRUE
+"""  # noqa: S608 - constants
 
 
 class Absent(NamedTuple):
     """A client that was away, and what it wants to be told of up to `conversations_max` conversations.
 
     What is unread, or what has changed since `unread_since_ms`; if `messages_max` is not None, so many messages of each
-    instead. And patches since `patched_since_ms`, if that is not None.
+    instead. And patches since `patched_since_ms`, if that is not None. It has signed in from `device` with a token of
+    `generation`.
     """
 
     application: int
     client_id: str
+    device: int
+    generation: int
     knows_temporary: bool
     conversations_max: int
     unread_since_ms: int | None
@@ -60,11 +82,20 @@ class Absent(NamedTuple):
     patched_since_ms: int | None
 
 
+class DeviceNow(NamedTuple):
+    """Whether a device's tokens are good, and whether something is to be said in its client's name if it is lost."""
+
+    is_signed_in: bool
+    has_will: bool
+
+
 class Missed(NamedTuple):
     """What a client missed: counts, newest activity first; patches and messages, oldest first.
 
-    `told`: conversation → the last seq that this covers.
+    `told`: conversation → the last seq that this covers. `device`: how it stands with that.
     """
+
+    device: DeviceNow
 
     unread: Sequence[UnreadConversation]
     patches: Sequence[MessagePatched]
@@ -78,22 +109,31 @@ def missed_by(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
     On PostgreSQL also whatever the number of clients, if none of them wants messages: these are two more for each.
     """
     counts = _counts(clients, now_ms)
-    patches = _patches(clients, now_ms)
+    devices = _devices_and_patches(clients, now_ms)
     messages = [_messages(client, now_ms) for client in clients]
     return [
         Missed(
+            device=device,
             unread=of_counts,
-            patches=of_patches,
+            patches=patches,
             messages=[kept for kept, _ in of_messages],
             told={one.conversation: one.last_seq for one in of_counts}
             | {place.conversation: place.last_seq for _, place in of_messages},
         )
-        for of_counts, of_patches, of_messages in zip(counts, patches, messages, strict=True)
+        for of_counts, (device, patches), of_messages in zip(counts, devices, messages, strict=True)
     ]
 
 
 def _asking(client: Absent, since_ms: int | None, limit: int) -> Asking:
-    return Asking(client.application, client.client_id, client.knows_temporary, since_ms, limit)
+    return Asking(
+        application=client.application,
+        client_id=client.client_id,
+        device=client.device,
+        generation=client.generation,
+        knows_temporary=client.knows_temporary,
+        since_ms=since_ms,
+        limit=limit,
+    )
 
 
 def _counts(clients: Sequence[Absent], now_ms: int) -> list[list[UnreadConversation]]:
@@ -160,25 +200,20 @@ def _kept(message: StoredMessage, place: Unacknowledged, has_more: bool, client_
     )
 
 
-def _patches(clients: Sequence[Absent], now_ms: int) -> list[list[MessagePatched]]:
-    asking = {
-        number: _asking(client, client.patched_since_ms, limits.PATCHES_MAX)
-        for number, client in enumerate(clients)
-        if client.patched_since_ms is not None
-    }
-    patches: list[list[MessagePatched]] = [[] for _ in clients]
-    if asking:
-        body = _PATCHED_POSTGRESQL if connection.vendor == "postgresql" else _PATCHED_SQLITE
-        found = waiting.select(body, list(asking.values()), now_ms=now_ms)
-        for number, rows in zip(asking, found, strict=True):
-            patches[number] = [_patched(clients[number].client_id, *row) for row in reversed(rows)]
-    return patches
+def _devices_and_patches(clients: Sequence[Absent], now_ms: int) -> list[tuple[DeviceNow, list[MessagePatched]]]:
+    """Return for each client how it stands with its device, and the patches it missed, if it asks for any."""
+    patched = _PATCHED_POSTGRESQL if connection.vendor == "postgresql" else _PATCHED_SQLITE
+    asking = [_asking(client, client.patched_since_ms, limits.PATCHES_MAX) for client in clients]
+    found = waiting.select(_WITH_DEVICE % patched, asking, now_ms=now_ms)
+    return [
+        (DeviceNow(*map(bool, rows[0][2:4])), [_patched(client.client_id, *row) for row in reversed(rows) if row[1]])
+        for client, rows in zip(clients, found, strict=True)
+    ]
 
 
-def _patched(
-    client_id: str, patch_ms: int, conversation: int, conversation_id: str, kind: int, is_recalled: bool, *row: Any
-) -> MessagePatched:
-    message = stored_message(*row)
+def _patched(client_id: str, patch_ms: int, conversation: int, *row: Any) -> MessagePatched:
+    _, _, conversation_id, kind, is_recalled, *columns = row
+    message = stored_message(*columns)
     return MessagePatched(
         conversation=conversation,
         conversation_id=conversation_id,

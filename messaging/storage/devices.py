@@ -11,10 +11,7 @@ from django.db.models import F, Q, QuerySet
 from imcore.rows import given
 from messaging.models import Device, DeviceState, Will
 
-_FOUND = """
-RETURNING id, generation, tag, config_bitmap,
-  EXISTS (SELECT 1 FROM messaging_will WHERE messaging_will.device_id = messaging_device.id)
-"""
+_FOUND = "RETURNING id, generation, tag, config_bitmap"
 
 _SIGN_IN = f"""
 INSERT INTO messaging_device
@@ -45,16 +42,12 @@ WHERE id = returns.device AND application_id = returns.application AND client_id
 
 @dataclass(frozen=True, slots=True)
 class SignedInDevice:
-    """A device whose client is signed in: its number, the generation of its tokens, and what it declared.
-
-    `has_will`: something is to be said in the client's name if this device is lost.
-    """
+    """A device whose client is signed in: its number, the generation of its tokens, and what it declared."""
 
     pk: int
     generation: int
     tag: str
     config_bitmap: int
-    has_will: bool
 
 
 class Return(NamedTuple):
@@ -125,7 +118,7 @@ def sign_in(
             ],
         )
         row = cursor.fetchone()
-    return None if row is None else _signed_in(*row)
+    return None if row is None else SignedInDevice(*row)
 
 
 @transaction.atomic
@@ -136,7 +129,7 @@ def come_back(returns: Sequence[Return], *, at: datetime) -> list[SignedInDevice
     rows, parameters = given(returns, "bigint", "text", "bigint", "bigint", "bigint", "text")
     with connection.cursor() as cursor:
         cursor.execute(_COME_BACK.format(given=rows), [*parameters, at, DeviceState.SIGNED_IN.value])
-        found = {row[0]: _signed_in(*row) for row in cursor.fetchall()}
+        found = {row[0]: SignedInDevice(*row) for row in cursor.fetchall()}
     return [found.get(one.device) for one in returns]
 
 
@@ -184,8 +177,8 @@ def give_way(*, device: int, session_key: str, rivals: Sequence[int], by_token: 
 @transaction.atomic
 def close(*, device: int) -> None:
     """Void every token of a device, and the will that was left on it."""
-    Will.objects.filter(device=device).delete()
     Device.objects.filter(pk=device).update(state=DeviceState.CLOSED, generation=F("generation") + 1)
+    Will.objects.filter(device=device).delete()
 
 
 @transaction.atomic
@@ -205,10 +198,6 @@ def forget(*, seen_before: datetime, limit: int) -> int:
     )
     Device.objects.filter(id__in=ids).delete()
     return len(ids)
-
-
-def _signed_in(pk: int, generation: int, tag: str, config_bitmap: int, has_will: bool) -> SignedInDevice:
-    return SignedInDevice(pk, generation, tag, config_bitmap, bool(has_will))
 
 
 def _known(row: Device | None) -> KnownDevice | None:

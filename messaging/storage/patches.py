@@ -15,7 +15,8 @@ from django.db import connection, transaction
 
 from conversations.policy import Roster
 from conversations.storage import marks, positions, recounts
-from imcore.errors import ConversationNotFound
+from imcore import limits
+from imcore.errors import ConversationNotFound, ConversationQuotaExceeded
 from imcore.rows import given
 from messaging.events import Body, Mentions, UnreadConversation
 from messaging.models import Message
@@ -109,14 +110,24 @@ class Changed(NamedTuple):
 
 
 @transaction.atomic
-def apply(changes: Sequence[Change], *, judge: Judge, now_ms: int) -> Changed:
-    """Edit and recall messages, all or none. Raises ConversationNotFound, and what `judge` raises."""
+def apply(changes: Sequence[Change], *, judge: Judge, clock: Callable[[], int]) -> Changed:
+    """Edit and recall messages, all or none. Raises ConversationNotFound, what `judge` raises, and for several messages
+    ConversationQuotaExceeded when patch times are as far ahead of the clock as they may be.
+
+    The clock is read when nobody else can change them any more: that may take a while, and what is stamped before is
+    behind positions that clients are given meanwhile.
+    """
     numbers = sorted({change.conversation for change in changes})
     if marks.lock_conversations(numbers=numbers) != numbers:
         raise ConversationNotFound
+    now_ms = clock()
     rosters = positions.rosters(conversations=numbers)
     before = _load(changes)
-    patched = _patch(changes, before, rosters, _newest_patches(numbers), judge, now_ms)
+    newest_ms = _newest_patches(numbers)
+    # One by one they take longer than the millisecond that each moves the time on.
+    if len(changes) > 1 and max(newest_ms.values()) + len(changes) > now_ms + limits.PATCHES_AHEAD_MAX_MS:
+        raise ConversationQuotaExceeded("Too many edits and recalls; try again in a moment, or one by one.")
+    patched = _patch(changes, before, rosters, newest_ms, judge, now_ms)
     after = {one.message.message_id: one.message for one in patched if one.is_new}
     _write(after, {change.message_id: change for change in changes})
     affected = _move_marks(before, after, rosters, now_ms)

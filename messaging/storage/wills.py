@@ -41,8 +41,12 @@ class Lost(NamedTuple):
     key: str
 
 
-def store(will: LeftWill, *, now_ms: int) -> None:
-    """Keep a will in place of the one its client had."""
+@transaction.atomic
+def store(will: LeftWill, *, session_key: str, now_ms: int) -> bool:
+    """Keep a will in place of the one its client had; return False if its device has opened another session since."""
+    device = Device.objects.select_for_update().filter(pk=will.device, session_key=session_key)
+    if not list(device.values_list("pk")):
+        return False
     row = Will(
         application_id=will.application,
         client_id=will.client_id,
@@ -59,6 +63,7 @@ def store(will: LeftWill, *, now_ms: int) -> None:
     Will.objects.bulk_create(
         [row], update_conflicts=True, unique_fields=["application", "client_id"], update_fields=_REPLACED
     )
+    return True
 
 
 @transaction.atomic

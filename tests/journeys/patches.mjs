@@ -30,6 +30,8 @@ const lastOf = async (client) => {
   const [found] = await client.getQuery().withLastMessagesRefreshed().equalTo('objectId', chat.id).find();
   return found.lastMessage;
 };
+// What changed within two seconds before a client's position is told it again, so journeys that count wait that long.
+const apart = () => new Promise((resolve) => setTimeout(resolve, 2100));
 const say = async (text) => {
   const arrivals = Promise.all([arrival(phone, text), arrival(Jerry, text)]);
   const sent = await chat.send(new TextMessage(text));
@@ -75,6 +77,7 @@ await eventually(() => heard.Jerry.length && heard.phone.length, 'both hear of i
 for (const rows of Object.values(heard)) rows.length = 0;
 ok('an edit may make another kind of message of it');
 
+await apart();
 const second = await say('I wish I had not said this');
 [toPhone, toJerry] = [next(phone, Event.MESSAGE_RECALL), next(Jerry, Event.MESSAGE_RECALL)];
 const recalled = await chat.recall(second.sent);
@@ -113,6 +116,7 @@ await chat.recall(third.sent);
 await chat.update(fifth.sent, new TextMessage('five, better'));
 const missed = await chat.send(new TextMessage('misssed'));
 await chat.update(missed, new TextMessage('missed'));
+await apart();
 const back = next(Jerry, Event.RECONNECT);
 jerrysConnection.resume();
 await back;

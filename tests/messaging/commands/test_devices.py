@@ -365,6 +365,64 @@ async def test_who_opens_anew_while_it_is_kicked_is_signed_in_where_it_is_found(
     assert on_line(application) == []
 
 
+@pytest.mark.parametrize("how", ["open_session", "open_with_token"])
+@pytest.mark.parametrize("subprotocol", ["lc.protobuf2.3", "lc.protobuf2.1"])
+async def test_a_device_that_is_kicked_before_its_session_can_be_found_is_told_so(
+    how: str,
+    subprotocol: str,
+    application: Application,
+    signed_in: SignIn,
+    connect: Connect,
+    opening: Open,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Checklist 21 for 4.1.2: between its row and its place on the presence table, also in place of another session."""
+    room = await started(application, "tom", "jerry")
+    await say(await signed_in("jerry"), room, "hello")
+    tom = await signed_in("tom", deviceId="phone", wire=await connect(("lc.protobuf2.3",)))
+    await tom.notice(CommandType.unread)
+    wire = await connect((subprotocol,))
+    come_in = getattr(sessions, how)
+
+    async def and_be_kicked(**fields: Any) -> Any:
+        signed_in = await come_in(**fields)
+        await sessions.kick(application=application.pk, client_id="tom", reason="terms")
+        await router.settle()
+        return signed_in
+
+    monkeypatch.setattr(sessions, how, and_be_kicked)
+    session: dict[str, Any] = {"st": tom.token} if how == "open_with_token" else {"deviceId": "phone"}
+    opened = await opening(wire=wire, r=True, **session)
+
+    assert_opened(opened)
+    await assert_told(tom, 4115, "KICKED_BY_APP", "terms")
+    await assert_told(ImClient(wire, "tom", opened), 4115, "KICKED_BY_APP")
+    assert on_line(application) == []
+    monkeypatch.setattr(sessions, how, come_in)
+    assert_error(await opening(wire=wire, st=opened.sessionMessage.st), 4112, "SESSION_TOKEN_EXPIRED")
+
+
+async def test_a_device_that_signs_out_elsewhere_before_its_session_can_be_found_is_over(
+    application: Application, signed_in: SignIn, connect: Connect, opening: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 12, 21: its tokens are void, so it could not come back."""
+    before = await signed_in("tom", deviceId="phone")
+    wire = await connect()
+    come_in = sessions.open_with_token
+
+    async def and_sign_out(**fields: Any) -> Any:
+        signed_in = await come_in(**fields)
+        await before.request(SESSION, OpType.close)
+        return signed_in
+
+    monkeypatch.setattr(sessions, "open_with_token", and_sign_out)
+    opened = await opening(wire=wire, st=before.token, r=True)
+
+    assert_opened(opened)
+    await assert_told(ImClient(wire, "tom", opened), 4105, "SESSION_REQUIRED")
+    assert on_line(application) == []
+
+
 async def test_a_kick_leaves_the_reasons_for_which_others_were_void(
     application: Application, signed_in: SignIn, opening: Open
 ) -> None:

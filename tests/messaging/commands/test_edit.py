@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from conversations.policy import Kind
-from imcore import identifiers
+from imcore import identifiers, limits
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, PatchCommand
 from tests.conftest import SignIn
 from tests.conversations.rooming import room_of
 from tests.conversations.talking import answer, query
 from tests.imclient import CONFIG_BITMAP, InProcess
-from tests.messaging.patching import edit, edit_of, hears_count, hears_patch, patch, read_all, unread
+from tests.messaging.patching import ask, edit, edit_of, hears_count, hears_patch, patch, read_all, unread
 from tests.messaging.support import (
     frozen,
     heard,
@@ -292,6 +292,30 @@ async def test_patch_times_rise_and_are_never_before_the_message(application: Ap
     assert times == sorted(set(times))
     assert times[0] >= second.t
     assert [row.patch_ms for row in await rows(room)] == [times[3], times[2]]
+
+
+async def test_many_edits_at_once_do_not_drive_the_times_far_ahead_of_the_clock(
+    application: Application, signed_in: SignIn
+) -> None:
+    """Checklist 64, 67: clients take patch times as their position, and would be told of no other conversation's."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    ack = await say(tom, room, "hello")
+    many = [edit_of(room, ack, "again")] * limits.PATCH_ITEMS_MAX
+    with frozen() as clock:
+        replies = [await ask(tom, *many) for _ in range(40)]
+        times = [reply.patchMessage.lastPatchTime for reply in replies if reply.cmd == CommandType.patch]
+        codes = [reply.errorMessage.code for reply in replies[len(times) :]]
+        shown = await history(jerry, room)
+        ahead_ms = times[-1] - clock.at_ms
+        times.append(await edit(tom, room, ack, "one at a time"))
+        clock.at_ms += 1000
+        times.append(await patch(tom, *many))
+
+    assert ahead_ms <= limits.PATCHES_AHEAD_MAX_MS
+    assert codes == [4318] * (40 - len(times) + 2)
+    assert [item.patchTimestamp for item in shown] == [times[-3]]
+    assert times == sorted(set(times))
 
 
 async def test_what_a_client_says_of_author_and_times_is_ignored(application: Application, signed_in: SignIn) -> None:

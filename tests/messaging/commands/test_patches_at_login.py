@@ -7,15 +7,18 @@ import pytest
 from conversations.models import Conversation
 from conversations.policy import Kind
 from conversations.services import rooms
+from conversations.storage import marks
 from imcore import identifiers, limits
 from imcore.bridge import in_database
 from imcore.delivery.router import router
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType
 from messaging.models import Message
+from messaging.storage.catching_up import PATCH_MARGIN_MS
 from tests.conftest import SignIn
+from tests.messaging.patching import edit
 from tests.messaging.returning import T, patched, set_marks, told_patch
-from tests.messaging.support import Imported, import_messages, imported_id, say, started
+from tests.messaging.support import Imported, frozen, import_messages, imported_id, say, started
 
 
 @pytest.fixture
@@ -54,12 +57,49 @@ async def test_who_says_no_position_or_one_in_the_future_missed_none(
     said: list[AckCommand], signed_in: SignIn, position: Any
 ) -> None:
     """Checklist 67: before its first `opened` JavaScript tells its own clock, whatever that shows."""
-    await patched(said[0].uid, at_ms=said[0].t + 1, text="edited")
+    await patched(said[0].uid, at_ms=said[0].t - PATCH_MARGIN_MS, text="edited")
     words = {"now": identifiers.now_ms(), "ahead": 2**62}
 
     jerry = await signed_in("jerry", lastPatchTime=words.get(position, position))
 
     await jerry.nothing_more()
+
+
+async def test_what_is_stamped_a_little_behind_a_position_is_replayed(
+    said: list[AckCommand], signed_in: SignIn
+) -> None:
+    """Checklist 67: it may have been written later, by a server whose clock is behind. Not the patch that is the
+    position, which the client has."""
+    await patched(said[0].uid, at_ms=T - PATCH_MARGIN_MS, text="known already")
+    await patched(said[1].uid, at_ms=T - PATCH_MARGIN_MS + 1, text="written late")
+    await patched(said[2].uid, at_ms=T, text="known already")
+
+    jerry = await signed_in("jerry", lastPatchTime=T)
+    edited = await told_patch(jerry)
+    await jerry.nothing_more()
+
+    assert (edited.mid, edited.data) == (said[1].uid, b"written late")
+
+
+async def test_a_patch_is_stamped_when_its_turn_has_come(
+    application: Application, signed_in: SignIn, patches_enabled: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 67: clients that open while it waits for others in the conversation take later positions."""
+    room = await started(application, "tom", "jerry")
+    tom = await signed_in("tom")
+    ack = await say(tom, room, "typo")
+    lock = marks.lock_conversations
+
+    with frozen() as clock:
+
+        def lock_in_the_end(**asked: Any) -> list[int]:
+            found = lock(**asked)
+            clock.at_ms += 9_000
+            return found
+
+        monkeypatch.setattr(marks, "lock_conversations", lock_in_the_end)
+
+        assert await edit(tom, room, ack, "no typo") == clock.at_ms
 
 
 async def test_a_position_among_patches_that_are_ahead_of_the_clock_counts(

@@ -1,5 +1,6 @@
 """What a client is told it has not read, when it logs in (realtime-protocol 4.10)."""
 
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -11,6 +12,7 @@ from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 from messaging.models import MessagingSettings
+from messaging.services.catching_up import UNREAD_MARGIN_MS
 from messaging.storage import catching_up
 from tests.conftest import SignIn
 from tests.conversations.rooming import room_of
@@ -30,6 +32,11 @@ from tests.messaging.signing_in import SESSION, ObeySettings, assert_opened
 from tests.messaging.support import another_application, attempt, away, frozen, heard, say, started
 
 DAY_MS = 86_400_000
+
+
+def opening_at(now_ms: int) -> Any:
+    """Let sessions open at this time, for the length of the block."""
+    return mock.patch("messaging.commands.session.now_ms", return_value=now_ms)
 
 
 async def test_a_client_is_told_how_much_it_has_not_read_and_what_came_last(
@@ -155,30 +162,54 @@ async def test_a_count_ends_at_a_hundred(application: Application, signed_in: Si
 
 
 async def test_a_client_that_knows_the_time_is_told_only_what_has_changed_since(
-    application: Application, signed_in: SignIn, connect: Connect
+    application: Application, signed_in: SignIn
 ) -> None:
     """Checklist 60: with new messages, or read meanwhile on another device, which is 0."""
     old, new, read = [await started(application, "tom", "jerry") for _ in range(3)]
-    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    tom = await signed_in("tom")
     for room in (old, new, read):
-        await say(tom, room, "one")
-        await heard(jerry)
+        said = await say(tom, room, "one")
 
-    jerry = await back(jerry, connect, application.app_id)
-    first = await told_unread(jerry)
-    jerry = await back(jerry, connect, application.app_id, lastUnreadNotifTime=first.notifTime)
-    await jerry.nothing_more()
-    await jerry.wire.close()
+    with opening_at(said.t + UNREAD_MARGIN_MS + 1):
+        first = await told_unread(await signed_in("jerry"))
+        await (await signed_in("jerry", lastUnreadNotifTime=first.notifTime)).nothing_more()
     with frozen(first.notifTime + 1000):
         await say(tom, new, "two")
         await set_marks(read, "jerry", read_seq=1, unread_changed_ms=identifiers.now_ms())
-    with mock.patch("messaging.commands.session.now_ms", return_value=first.notifTime + 2000):
+    with opening_at(first.notifTime + 2000):
         jerry = await signed_in("jerry", lastUnreadNotifTime=first.notifTime)
     second = await told_unread(jerry)
 
     assert {one.cid: one.unread for one in first.convs} == {old: 1, new: 1, read: 1}
     assert {one.cid: one.unread for one in second.convs} == {new: 2, read: 0}
     assert second.notifTime == first.notifTime + 2000
+
+
+async def test_what_is_stamped_a_little_behind_the_time_that_a_client_knows_is_told(
+    application: Application, signed_in: SignIn
+) -> None:
+    """Checklist 60: by a server whose clock is behind, or before a wait in the database; or the clock went back."""
+    known, new, read = [await started(application, "tom", "jerry") for _ in range(3)]
+    tom = await signed_in("tom")
+    for room in (known, new, read):
+        said = await say(tom, room, "one")
+    with opening_at(said.t + UNREAD_MARGIN_MS + 1000):
+        first = await told_unread(await signed_in("jerry"))
+    with frozen(first.notifTime - 500):
+        await say(tom, new, "two")
+        await set_marks(read, "jerry", read_seq=1, unread_changed_ms=identifiers.now_ms())
+
+    for now_ms in (first.notifTime + 60_000, first.notifTime - 400):
+        with opening_at(now_ms):
+            jerry = await signed_in("jerry", lastUnreadNotifTime=first.notifTime)
+        assert await counts(jerry) == {new: 2, read: 0}
+
+
+async def test_of_what_was_never_said_nothing_is_told(application: Application, signed_in: SignIn) -> None:
+    """Checklist 60: not even to a client that says a time from before all times."""
+    await started(application, "tom", "jerry")
+
+    await (await signed_in("jerry", lastUnreadNotifTime=1)).nothing_more()
 
 
 async def test_a_position_from_the_future_says_nothing(application: Application, signed_in: SignIn) -> None:

@@ -7,17 +7,23 @@ import pytest
 
 from conversations.models import ConversationSettings
 from conversations.policy import Kind
+from conversations.services import rooms
 from imcore import limits
 from imcore.bridge import in_database
 from imcore.gateway import lifecycle
 from imcore.models import Application
-from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, OpType
-from messaging.models import Will
+from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, GenericCommand, OpType, SessionCommand
+from messaging.events import Mentions
+from messaging.models import DeviceState, Will
 from messaging.services import sessions, wills
+from messaging.storage import devices
+from messaging.storage import wills as stored_wills
+from messaging.storage.wills import LeftWill
 from tests.conftest import SignIn
 from tests.imclient import ImClient
-from tests.messaging.signing_in import SESSION, ObeySettings
-from tests.messaging.support import attempt, command, frozen, heard, history, say, started
+from tests.messaging.gate import Gate
+from tests.messaging.signing_in import SESSION, Connect, ObeySettings, device_of, local_sessions
+from tests.messaging.support import attempt, away, command, frozen, heard, history, say, started
 
 
 async def leave(client: ImClient, room: str, text: str | None = "tom is gone", **fields: Any) -> AckCommand:
@@ -35,6 +41,12 @@ async def left(application: Application) -> list[str | None]:
     """Return the texts of the wills that are kept."""
     kept = Will.objects.filter(application=application)
     return await in_database(lambda: list(kept.values_list("text", flat=True)))
+
+
+async def carried_through() -> None:
+    """Wait until every command that was received is carried through."""
+    while under_way := [task for task in asyncio.all_tasks() if task.get_name() == "lane"]:
+        await asyncio.wait(under_way)
 
 
 async def test_a_will_is_acknowledged_and_said_when_its_clients_connection_is_lost(
@@ -97,6 +109,97 @@ async def test_a_will_is_not_said_when_the_socket_goes_while_the_close_is_carrie
     may_go_on.set()
 
 
+async def test_who_says_goodbye_behind_a_slow_command_and_drops_the_socket_is_not_lost(
+    application: Application, signed_in: SignIn, store_gate: Gate
+) -> None:
+    """Checklist 68. What it sent before is carried through, and its tokens are void."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    await leave(tom, room)
+    store_gate.close()
+    await tom.send(CommandType.direct, directMessage=command(room, "bye"))
+    await store_gate.holds(1)
+    await tom.send(SESSION, OpType.close)
+    await tom.wire.close()
+    store_gate.open()
+
+    assert (await heard(jerry)).msg == "bye"
+    await carried_through()
+    await hears_nothing(jerry)
+    assert await left(application) == []
+    assert local_sessions(application, "tom") == []
+    assert (await device_of(application, "tom")).state == DeviceState.CLOSED
+
+
+async def test_who_says_goodbye_behind_its_will_is_not_lost(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68: the socket goes while the will is being left."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    is_dropped = asyncio.Event()
+
+    async def drop_then_cross(work: Any, *args: Any, **kwargs: Any) -> Any:
+        if work.__name__ == "store":
+            await tom.send(SESSION, OpType.close)
+            await tom.wire.close()
+            is_dropped.set()
+        return await in_database(work, *args, **kwargs)
+
+    monkeypatch.setattr(wills, "in_database", drop_then_cross)
+    await tom.send(CommandType.direct, directMessage=command(room, "tom is gone", will=True))
+
+    await is_dropped.wait()
+    await carried_through()
+    await hears_nothing(jerry)
+    assert await left(application) == []
+
+
+async def test_a_goodbye_that_fails_when_the_socket_is_gone_leaves_a_client_that_is_lost(
+    application: Application, signed_in: SignIn, store_gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68: the database was away."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    await leave(tom, room)
+    monkeypatch.setattr(devices, "close", away)
+    store_gate.close()
+    await tom.send(CommandType.direct, directMessage=command(room, "bye"))
+    await store_gate.holds(1)
+    await tom.send(SESSION, OpType.close)
+    await tom.wire.close()
+    store_gate.open()
+
+    assert [(await heard(jerry)).msg for _ in range(2)] == ["bye", "tom is gone"]
+    await hears_nothing(jerry)
+
+
+async def test_a_device_that_is_lost_while_it_comes_back_is_lost(
+    application: Application, signed_in: SignIn, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68: what it left on the connection before is said."""
+    room = await started(application, "tom", "jerry")
+    jerry = await signed_in("jerry")
+    tom = await signed_in("tom", deviceId="phone")
+    await leave(tom, room)
+    wire = await connect()
+    come_in = sessions.open_with_token
+
+    async def lose_then_come_in(**asked: Any) -> Any:
+        await wire.close()
+        return await come_in(**asked)
+
+    monkeypatch.setattr(sessions, "open_with_token", lose_then_come_in)
+    body = SessionCommand(st=tom.token, r=True)
+    await wire.send(
+        GenericCommand(cmd=SESSION, op=OpType.open, i=1, appId=application.app_id, peerId="tom", sessionMessage=body)
+    )
+
+    assert (await heard(jerry)).msg == "tom is gone"
+    await tom.wire.close()
+    await hears_nothing(jerry)
+
+
 async def test_the_newest_will_of_a_client_replaces_every_earlier_one(
     application: Application, signed_in: SignIn
 ) -> None:
@@ -141,6 +244,60 @@ async def test_a_will_for_a_chat_room_reaches_those_who_are_there(application: A
     await tom.wire.close()
 
     assert (await heard(jerry)).convType == Kind.CHAT_ROOM
+
+
+async def test_a_will_from_a_connection_that_its_device_has_left_is_refused(
+    application: Application, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68: the device came back elsewhere while it was being left. The one before stays, and is said."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom", deviceId="phone"), await signed_in("jerry")
+    await leave(tom, room, "the one before")
+    elsewhere = []
+
+    async def come_back_then_cross(work: Any, *args: Any, **kwargs: Any) -> Any:
+        if work.__name__ == "store":
+            elsewhere.append(await signed_in("tom", st=tom.token, r=True))
+        return await in_database(work, *args, **kwargs)
+
+    monkeypatch.setattr(wills, "in_database", come_back_then_cross)
+    refused = await attempt(tom, room, "too late", will=True)
+
+    assert refused.code == 4105
+    await tom.wire.close()
+    await hears_nothing(jerry)
+    await elsewhere[0].wire.close()
+    assert (await heard(jerry)).msg == "the one before"
+    await hears_nothing(jerry)
+
+
+@pytest.mark.parametrize("is_lost_first", [False, True])
+async def test_a_will_that_was_stored_while_its_device_waited_to_come_back_is_said(
+    is_lost_first: bool, application: Application, signed_in: SignIn, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 68: it is looked for when the new session can be lost, and said if that has been lost by then."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom", deviceId="phone"), await signed_in("jerry")
+    wire, come_back = await connect(), rooms.come_back
+
+    async def with_a_will(*, session: Any, **asked: Any) -> None:
+        will = LeftWill(application.pk, "tom", session.device, room, "x" * 22, "tom is gone", None, False, Mentions())
+        assert await in_database(stored_wills.store, will, session_key=session.key, now_ms=1)
+        if is_lost_first:
+            await wire.close()
+        await come_back(session=session, **asked)
+
+    monkeypatch.setattr(rooms, "come_back", with_a_will)
+    body = SessionCommand(st=tom.token, r=True)
+    await wire.send(
+        GenericCommand(cmd=SESSION, op=OpType.open, i=1, appId=application.app_id, peerId="tom", sessionMessage=body)
+    )
+    if not is_lost_first:
+        assert (await wire.receive()).op == OpType.opened
+        await wire.close()
+
+    assert (await heard(jerry)).msg == "tom is gone"
+    await hears_nothing(jerry)
 
 
 @pytest.mark.parametrize("by_token", [True, False])

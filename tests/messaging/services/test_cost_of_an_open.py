@@ -76,6 +76,8 @@ async def test_many_that_come_back_at_once_share_their_statements(
             catching_up.load(
                 application=snapshot,
                 client_id=client_id,
+                device=0,
+                generation=1,
                 capabilities=DECLARED | COUNTS_UNREAD,
                 was_here=False,
                 unread_since_ms=0,

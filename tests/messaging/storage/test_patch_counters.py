@@ -141,9 +141,9 @@ class Talk:
         changes = [change(self.room, self.ids[one.number], one) for one in numbered]
         if is_refused:
             with pytest.raises(MessageNotFound):
-                patches.apply(changes, judge=judge, now_ms=self.now_ms)
+                patches.apply(changes, judge=judge, clock=lambda: self.now_ms)
             return
-        changed = patches.apply(changes, judge=judge, now_ms=self.now_ms)
+        changed = patches.apply(changes, judge=judge, clock=lambda: self.now_ms)
         self.said = after
         self.check_told(changed, before)
 
@@ -231,13 +231,15 @@ def test_of_an_edit_and_a_recall_at_once_either_comes_first_and_the_recall_stand
     def edit(number: int) -> None:
         wanted = Patch(number, ("jerry",), everybody=True, is_recall=False)
         try:
-            [done] = patches.apply([change(talk.room, talk.ids[number], wanted)], judge=judge, now_ms=T).patched
+            [done] = patches.apply([change(talk.room, talk.ids[number], wanted)], judge=judge, clock=lambda: T).patched
             edited.append(done.patch_ms)
         except MessageNotFound:
             pass
 
     def recall(number: int) -> None:
-        patches.apply([change(talk.room, talk.ids[number], Patch(number, (), False, True))], judge=judge, now_ms=T)
+        patches.apply(
+            [change(talk.room, talk.ids[number], Patch(number, (), False, True))], judge=judge, clock=lambda: T
+        )
 
     at_once(edit, recall, rounds=ROUNDS)
 
@@ -260,7 +262,9 @@ def test_patches_and_sends_in_several_conversations_do_not_wait_for_each_other(a
 
     def recall_all(order: Sequence[Talk], offset: int, number: int) -> None:
         wanted = Patch(2 * number + offset, (), False, True)
-        patches.apply([change(talk.room, talk.ids[wanted.number], wanted) for talk in order], judge=judge, now_ms=T)
+        patches.apply(
+            [change(talk.room, talk.ids[wanted.number], wanted) for talk in order], judge=judge, clock=lambda: T
+        )
 
     def send(number: int) -> None:
         messages.store([draft(talk.room, "jerry") for talk in reversed(talks)], now_ms=T)
@@ -291,7 +295,7 @@ def test_a_refused_change_takes_all_the_others_back(application: Application) ->
         patches.apply(
             [change(talk.room, message_id, Patch(0, (), False, True)) for message_id in talk.ids],
             judge=only_toms,
-            now_ms=T,
+            clock=lambda: T,
         )
 
     talk.check()

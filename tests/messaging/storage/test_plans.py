@@ -210,6 +210,8 @@ def absent(crowd: Crowd, number: int, *, messages_max: int | None = None) -> Abs
     return Absent(
         application=crowd.application.pk,
         client_id=f"client-{number}",
+        device=someone(crowd).pk,
+        generation=1,
         knows_temporary=True,
         conversations_max=50,
         unread_since_ms=T if number % 2 else None,
@@ -284,7 +286,7 @@ def patch(crowd: Crowd, *, is_recall: bool) -> Any:
             for one in stored
             if isinstance(one, messages.Stored)
         ]
-        changed = patches.apply(changes, judge=lambda *facts: None, now_ms=T)
+        changed = patches.apply(changes, judge=lambda *facts: None, clock=lambda: T)
         transaction.set_rollback(True)
     return changed.unread
 
