@@ -2,9 +2,8 @@
 
 A door for messaging's storage, as `positions.py` is (docs/adr/0008).
 
-Whoever changes members' rows holds the lock of their conversations, in the order of these. Acknowledgements alone do
-without: there is one per message and receiver, and sends would have to wait for them. So `acknowledge` never waits for
-a row while it holds another.
+Whoever changes members' rows holds the lock of their conversations; acknowledgements alone do without, so they never
+wait for a member's row while they hold another (docs/adr/0008, where the order of all locks is).
 """
 
 from collections.abc import Collection, Sequence

@@ -3,8 +3,7 @@
     lock the conversations → judge and change each message in turn → write them → the members' marks → the new counts
 
 Everything is read under the lock, so patch times rise strictly in a conversation, and of two who change one message at
-once the second sees what the first has done. Messages are written before members' rows, in the order of their seq, as
-all do who write several.
+once the second sees what the first has done. Rows are locked in the order of docs/adr/0008: messages before members.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -3,9 +3,8 @@
     what a client sent (Ack, Read) → up to which message (seq) → the messages in between: when first received, read
                                                               └→ the member's marks
 
-Both are bounded, whatever a client sends: seqs are dense, so the newest thousand of a range is a range, too. Messages
-are changed before members' rows, and both in one order, so that no two transactions wait for each other
-(conversations/storage/marks.py).
+Both are bounded, whatever a client sends: seqs are dense, so the newest thousand of a range is a range, too. Rows are
+locked in the order of docs/adr/0008: messages before members.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
