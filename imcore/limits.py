@@ -47,6 +47,8 @@ HISTORY_PAGE_MAX_PUSH_MODE: Final = 1000  # limits-settings-conflicts 4: subprot
 UNREAD_MAX: Final = 100  # 12: the count means "100 or more" there
 UNREAD_CONVERSATIONS_MAX: Final = 50  # 4.10: told at log-in; the default of the application's setting
 OFFLINE_MESSAGES_MAX: Final = 20  # 1.5: pushed at log-in per conversation; the default of the application's setting
+# Ours: what all bodies pushed at one log-in may be, which is as much as there can be with LeanCloud's limits.
+OFFLINE_MAX_BYTES: Final = UNREAD_CONVERSATIONS_MAX * OFFLINE_MESSAGES_MAX * MESSAGE_MAX_BYTES
 PATCH_ITEMS_MAX: Final = 100  # ours: edits and recalls in one command; SDKs send one
 # ours: so far ahead of the clock may commands of several edits drive patch times, of which each takes the next
 # millisecond. Below the margin of replays (messaging/storage/catching_up.py), so that nothing else is passed over.

@@ -2,9 +2,8 @@
 
 A door for messaging's storage, as `positions.py` is (docs/adr/0008).
 
-Whoever changes members' rows holds the lock of their conversations, in the order of these. Acknowledgements alone do
-without: there is one per message and receiver, and sends would have to wait for them. So `acknowledge` never waits for
-a row while it holds another.
+Whoever changes members' rows holds the lock of their conversations; acknowledgements alone do without, so they never
+wait for a member's row while they hold another (docs/adr/0008, where the order of all locks is).
 """
 
 from collections.abc import Collection, Sequence
@@ -30,6 +29,7 @@ __all__ = [
     "keep_read_receipts",
     "lock",
     "lock_conversations",
+    "mention_all_seq_for",
     "object_ids",
     "of_members",
     "read",
@@ -37,18 +37,23 @@ __all__ = [
 
 _KINDS = ", ".join(str(int(kind)) for kind, policy in POLICIES.items() if policy.keeps_members)
 
+
+def mention_all_seq_for(client: str) -> str:
+    """Return the SQL of what `Conversation.mention_all_seq_for` says of the conversation `c` and a column's client."""
+    return f"CASE WHEN c.mention_all_sender = {client} THEN c.mention_all_seq_before ELSE c.mention_all_seq END"
+
+
 # Materialized, so that a member is looked up by both columns of its index at once.
 _FIND = f"""
 WITH wanted (application, object_id, client) AS ({{given}}),
 place AS MATERIALIZED (
-  SELECT c.application_id, c.object_id, c.id, c.kind, c.member_count, c.last_seq, c.mention_all_sender,
-         c.mention_all_seq, c.mention_all_seq_before, w.client
+  SELECT c.application_id, c.object_id, c.id, c.kind, c.member_count, c.last_seq,
+         {mention_all_seq_for("w.client")} AS mention_all_seq, w.client
   FROM wanted w
   JOIN conversations_conversation c ON c.application_id = w.application AND c.object_id = w.object_id
   WHERE c.kind IN ({_KINDS}) AND (c.expires_ms IS NULL OR c.expires_ms > %s)
 )
-SELECT p.application_id, p.object_id, p.client, p.id, p.kind, p.member_count, p.last_seq,
-       CASE WHEN p.mention_all_sender = p.client THEN p.mention_all_seq_before ELSE p.mention_all_seq END,
+SELECT p.application_id, p.object_id, p.client, p.id, p.kind, p.member_count, p.last_seq, p.mention_all_seq,
        m.id, m.read_seq, m.ack_seq, m.own_since_read, m.mentioned_seq, m.read_ms
 FROM place p JOIN conversations_member m ON m.conversation_id = p.id AND m.client_id = p.client
 """  # noqa: S608 - constants

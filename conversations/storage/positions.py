@@ -222,10 +222,9 @@ def mention_all(*, messages: Sequence[tuple[int, int, str]]) -> None:
 def discard(*, messages: Mapping[int, Sequence[tuple[int, str, bool]]]) -> None:
     """Move the members' marks past messages that the caller deletes, so that they are unread for nobody any more.
 
-    Conversation → seq, sender and whether it was recalled of each, the oldest there are in it. Locks the conversations
-    as `advance` does. Messages that are gone are no longer counted among the own and recalled ones either.
+    Conversation → seq, sender and whether it was recalled of each, the oldest there are in it. The caller has locked
+    the conversations. Messages that are gone are no longer counted among the own and recalled ones either.
     """
-    list(Conversation.objects.select_for_update().filter(pk__in=messages).order_by("pk").values_list("pk"))
     gone = [
         (conversation, seq, sender, int(is_recalled))
         for conversation, rows in messages.items()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.db import connection
 
 from conversations.policy import Kind
-from conversations.storage.marks import Count
+from conversations.storage.marks import Count, mention_all_seq_for
 from imcore.rows import given
 
 __all__ = ["Mention", "counts", "mention", "mention_all", "mentions", "reconsider"]
@@ -46,18 +46,15 @@ SET mention_all_seq = newest.seq, mention_all_sender = newest.sender, mention_al
 FROM newest WHERE c.id = newest.conversation
 """
 
-_COUNTS = """
-WITH wanted (conversation, client) AS ({given})
+_COUNTS = f"""
+WITH wanted (conversation, client) AS ({{given}})
 SELECT m.client_id, c.id, c.object_id, c.kind, c.last_seq - m.read_seq - m.own_since_read,
-       m.mentioned_seq > m.read_seq
-         OR CASE WHEN c.mention_all_sender = m.client_id THEN c.mention_all_seq_before ELSE c.mention_all_seq END
-            > m.read_seq,
-       c.last_seq
+       m.mentioned_seq > m.read_seq OR {mention_all_seq_for("m.client_id")} > m.read_seq, c.last_seq
 FROM wanted
 JOIN conversations_conversation c ON c.id = wanted.conversation
 JOIN conversations_member m ON m.conversation_id = wanted.conversation AND m.client_id = wanted.client
 ORDER BY m.id
-"""
+"""  # noqa: S608 - a constant
 
 
 class Mention(NamedTuple):

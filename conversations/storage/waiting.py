@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from conversations.policy import Kind
-from conversations.storage.marks import Count
+from conversations.storage.marks import Count, mention_all_seq_for
 
 __all__ = ["Asking", "Unacknowledged", "select", "unacknowledged", "unread"]
 
@@ -17,9 +17,7 @@ __all__ = ["Asking", "Unacknowledged", "select", "unacknowledged", "unread"]
 _MINE = f"""(
   SELECT c.id, c.object_id, c.kind, c.last_seq, COALESCE(c.last_message_ms, 0) AS last_message_ms,
          m.read_seq, m.ack_seq, m.own_since_read, m.unread_changed_ms,
-         m.mentioned_seq > m.read_seq
-           OR CASE WHEN c.mention_all_sender = m.client_id THEN c.mention_all_seq_before ELSE c.mention_all_seq END
-              > m.read_seq AS is_mentioned
+         m.mentioned_seq > m.read_seq OR {mention_all_seq_for("m.client_id")} > m.read_seq AS is_mentioned
   FROM conversations_member m JOIN conversations_conversation c ON c.id = m.conversation_id
   WHERE m.application_id = {{application}} AND m.client_id = {{client}}
     AND (c.expires_ms IS NULL OR c.expires_ms > %(now_ms)s)

@@ -6,6 +6,7 @@ from imcore.gateway.registry import command
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, PatchCommand, PatchItem
 from messaging.commands.bodies import body_of
 from messaging.events import Body, Mentions
+from messaging.message_types import message_type
 from messaging.models import MessagingSettings
 from messaging.services import patching
 from messaging.services.patching import Patch
@@ -34,13 +35,19 @@ async def modified(context: Context, request: GenericCommand) -> None:
 
 def _patch(item: PatchItem) -> Patch:
     mentions = Mentions(tuple(item.mentionPids), item.mentionAll)
-    return Patch(item.cid, item.mid, None if item.recall else _body(item), mentions)
+    body = None if item.recall else _body(item)
+    return Patch(item.cid, item.mid, body, mentions, may_be_binary=body is not None and _may_be_binary(body))
 
 
 def _body(item: PatchItem) -> Body:
+    """Read the new body. Java puts the bytes of a binary message where the text of others is (P50)."""
     try:
         text = item.data.decode()
     except UnicodeDecodeError:
-        # Java puts the bytes of a binary message where the text of others is (P50).
-        return Body(text=None, binary=item.data)
+        return Body(text=None, binary=item.binaryMsg or item.data)
     return body_of(item, "data", text)
+
+
+def _may_be_binary(body: Body) -> bool:
+    """Return whether a text may be Java's bytes that happen to be one. What SDKs make of a text has a type."""
+    return body.text is not None and message_type(body.text) is None

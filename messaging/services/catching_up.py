@@ -18,6 +18,8 @@ from messaging.storage import catching_up
 from messaging.storage.catching_up import Absent, DeviceNow, Missed
 
 CLIENTS_AT_ONCE = 32
+# Messages are large (OFFLINE_MAX_BYTES for each client), and may not keep other work from the database.
+PUSHED_AT_ONCE = 4
 BACKLOG = 20_000
 # What changed within so long before a client's position is told again: it may have been stamped by a clock that is
 # behind, or have waited for its turn in the database (DATABASE_WAIT_SECONDS). A count that is told twice does no harm.
@@ -71,8 +73,7 @@ async def load(
         messages_max=None if capabilities & COUNTS_UNREAD else 0 if was_here else settings.offline_messages_max,
         patched_since_ms=patched_since_ms if capabilities & PATCHES and patched_since_ms > 0 else None,
     )
-    # Messages are large; those of many clients at once would be too large.
-    [missed] = [await _batcher.submit(absent)] if absent.messages_max is None else await _load([absent])
+    missed = await (_pushing if absent.messages_max else _counting).submit(absent)
     told = {stream(conversation): seq for conversation, seq in missed.told.items()}
     events = [*_counts(client_id, missed, now_ms), *missed.patches, *missed.messages]
     return CatchingUp(events, told, missed.device)
@@ -92,4 +93,5 @@ async def _load(clients: Sequence[Absent]) -> list[Missed]:
     return await in_database(catching_up.missed_by, clients, now_ms=identifiers.now_ms())
 
 
-_batcher: Batcher[Absent, Missed] = Batcher(_load, size=CLIENTS_AT_ONCE, backlog=BACKLOG, name="catching up")
+_counting: Batcher[Absent, Missed] = Batcher(_load, size=CLIENTS_AT_ONCE, backlog=BACKLOG, name="catching up")
+_pushing: Batcher[Absent, Missed] = Batcher(_load, size=PUSHED_AT_ONCE, backlog=BACKLOG, name="catching up on messages")

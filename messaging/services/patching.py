@@ -36,12 +36,16 @@ MINUTE_MS = 60_000
 
 
 class Patch(NamedTuple):
-    """What is asked for a message: this body and these mentions in place of its own; without a body, to recall it."""
+    """What is asked for a message: this body and these mentions in place of its own; without a body, to recall it.
+
+    `may_be_binary`: if the message is binary, the body is not a text but the bytes of it.
+    """
 
     conversation_id: str
     message_id: str
     body: Body | None
     mentions: Mentions
+    may_be_binary: bool = False
 
 
 async def patch(
@@ -79,7 +83,7 @@ async def patch(
         # It was deleted meanwhile: looking again tells which, and why.
         await _find(application, wanted, now_ms, 0)
         raise
-    for event in _events(found, wanted, changes, changed):
+    for event in _events(found, wanted, changed):
         router.publish(application, event, skip=session)
     for client, unread in changed.unread:
         router.publish(application, UnreadChanged(client, [unread], now_ms))
@@ -122,6 +126,7 @@ def _change(conversation: ConversationInfo, one: Patch) -> Change:
         data=data,
         message_type=None if body.text is None else message_type(body.text),
         mentions=Mentions() if is_recall else Mentions(sending.storable_ids(one.mentions), one.mentions.everybody),
+        may_be_binary=one.may_be_binary,
     )
 
 
@@ -157,13 +162,12 @@ def _judge(
     sending.check_size(settings, change.body, "", change.mentions)
 
 
-def _events(
-    found: Mapping[str, ConversationInfo], wanted: Sequence[Patch], changes: Sequence[Change], changed: Changed
-) -> list[MessagePatched]:
+def _events(found: Mapping[str, ConversationInfo], wanted: Sequence[Patch], changed: Changed) -> list[MessagePatched]:
     events = []
-    for one, change, patched in zip(wanted, changes, changed.patched, strict=True):
+    for one, patched in zip(wanted, changed.patched, strict=True):
         if not patched.is_new:
             continue
+        change = patched.change
         conversation = directory.with_roster(found[one.conversation_id], changed.rosters[change.conversation])
         events.append(
             MessagePatched(

@@ -129,6 +129,9 @@ async def _note_acks(acks: Sequence[Ack]) -> list[int | None]:
     outcome = await in_database(receipts.acknowledge, acks, now_ms=identifiers.now_ms())
     for application, event in outcome.told:
         router.publish(application, event)
+    left = outcome.left
+    while left:
+        left = await in_database(receipts.move_marks, left)
     return outcome.newest_ms
 
 

@@ -28,13 +28,25 @@ FROM messaging_message
 WHERE conversation_id = conversation AND seq > after_seq AND seq <= last_seq AND sender <> %s
 ORDER BY seq DESC LIMIT %s
 """
+# Of these again the newest, until their bodies are too much; each with how many of its conversation there were.
 _NEWEST_OF_OTHERS = f"""
 WITH wanted (conversation, after_seq, last_seq) AS (VALUES {{rows}})
-SELECT conversation, {COLUMNS} FROM wanted
+SELECT conversation, in_conversation, {COLUMNS}
+FROM (
+  SELECT conversation, {COLUMNS}, COUNT(*) OVER (PARTITION BY conversation) AS in_conversation,
+         SUM(%s) OVER (ORDER BY timestamp_ms DESC, conversation ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+           AS newer_bytes
+  FROM wanted %s
+) AS sized
+WHERE newer_bytes IS NULL OR newer_bytes < %%s
 """  # noqa: S608 - constants
-_NEWEST_OF_OTHERS_POSTGRESQL = f"{_NEWEST_OF_OTHERS} CROSS JOIN LATERAL (SELECT {COLUMNS} {_OF_OTHERS}) AS found"
-_NEWEST_OF_OTHERS_SQLITE = (
-    f"{_NEWEST_OF_OTHERS} JOIN messaging_message ON conversation_id = conversation AND seq IN (SELECT seq {_OF_OTHERS})"
+_NEWEST_OF_OTHERS_POSTGRESQL = _NEWEST_OF_OTHERS % (
+    "COALESCE(octet_length(text), 0) + COALESCE(octet_length(data), 0)",
+    f"CROSS JOIN LATERAL (SELECT {COLUMNS} {_OF_OTHERS}) AS found",
+)
+_NEWEST_OF_OTHERS_SQLITE = _NEWEST_OF_OTHERS % (
+    "COALESCE(LENGTH(CAST(text AS BLOB)), 0) + COALESCE(LENGTH(data), 0)",
+    f"JOIN messaging_message ON conversation_id = conversation AND seq IN (SELECT seq {_OF_OTHERS})",
 )
 
 _MISSED = f"conversation_id = mine.id AND patch_ms > {{since_ms}} - {PATCH_MARGIN_MS} AND patch_ms <> {{since_ms}}"
@@ -152,7 +164,10 @@ def _counts(clients: Sequence[Absent], now_ms: int) -> list[list[UnreadConversat
 
 
 def _messages(client: Absent, now_ms: int) -> list[tuple[MessageKept, Unacknowledged]]:
-    """Return messages of others that the client has not acknowledged, each with its conversation."""
+    """Return messages of others that the client has not acknowledged, each with its conversation.
+
+    The newest of each conversation, and of all. A conversation none of which are among these is left for the next time.
+    """
     most = client.messages_max
     if not most:
         return []
@@ -162,25 +177,31 @@ def _messages(client: Absent, now_ms: int) -> list[tuple[MessageKept, Unacknowle
     found = _newest_of_others(client.client_id, places, most + 1)
     kept = []
     for one in places:
-        messages = found.get(one.conversation, [])
-        kept += [(_kept(message, one, len(messages) > most, client.client_id), one) for message in messages[-most:]]
+        messages, count = found.get(one.conversation, ([], 0))
+        has_more = count > min(len(messages), most)
+        kept += [(_kept(message, one, has_more, client.client_id), one) for message in messages[-most:]]
     return sorted(kept, key=lambda pair: pair[0].timestamp_ms)
 
 
-def _newest_of_others(client_id: str, places: Sequence[Unacknowledged], most: int) -> dict[int, list[StoredMessage]]:
-    """Return conversation → the newest messages that others sent behind the client's mark, oldest first."""
+def _newest_of_others(
+    client_id: str, places: Sequence[Unacknowledged], most: int
+) -> dict[int, tuple[list[StoredMessage], int]]:
+    """Return conversation → the newest messages that others sent behind the client's mark, oldest first.
+
+    And how many of up to `most` there are, of which the oldest may be missing because all together are too large.
+    """
     bounds = [(one.conversation, max(one.ack_seq, one.last_seq - LOOKED_THROUGH), one.last_seq) for one in places]
     statement = _NEWEST_OF_OTHERS_POSTGRESQL if connection.vendor == "postgresql" else _NEWEST_OF_OTHERS_SQLITE
     with connection.cursor() as cursor:
         cursor.execute(
             statement.format(rows=", ".join(["(%s, %s, %s)"] * len(bounds))),
-            [*(number for bound in bounds for number in bound), client_id, most],
+            [*(number for bound in bounds for number in bound), client_id, most, limits.OFFLINE_MAX_BYTES],
         )
         rows = cursor.fetchall()
-    found: dict[int, list[StoredMessage]] = {}
-    for conversation, *row in rows:
-        found.setdefault(conversation, []).append(stored_message(*row))
-    for messages in found.values():
+    found: dict[int, tuple[list[StoredMessage], int]] = {}
+    for conversation, count, *row in rows:
+        found.setdefault(conversation, ([], count))[0].append(stored_message(*row))
+    for messages, _ in found.values():
         messages.sort(key=lambda message: message.seq)
     return found
 

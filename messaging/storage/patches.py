@@ -3,8 +3,7 @@
     lock the conversations → judge and change each message in turn → write them → the members' marks → the new counts
 
 Everything is read under the lock, so patch times rise strictly in a conversation, and of two who change one message at
-once the second sees what the first has done. Messages are written before members' rows, in the order of their seq, as
-all do who write several.
+once the second sees what the first has done. Rows are locked in the order of docs/adr/0008: messages before members.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -64,7 +63,10 @@ FROM wanted JOIN messaging_message m ON m.conversation_id = wanted.conversation 
 
 
 class Change(NamedTuple):
-    """What is to become of a message: `text` and `data` are the columns of `body`. A recalled one mentions nobody."""
+    """What is to become of a message: `text` and `data` are the columns of `body`. A recalled one mentions nobody.
+
+    `may_be_binary`: if the message is binary, the body is not a text but the bytes of it.
+    """
 
     conversation: int
     message_id: str
@@ -74,6 +76,14 @@ class Change(NamedTuple):
     data: bytes | None
     message_type: int | None
     mentions: Mentions
+    may_be_binary: bool = False
+
+    def meant_for(self, message: "Subject") -> "Change":
+        """Return the change with the body that is meant for a message."""
+        if self.body.text is None or not (self.may_be_binary and message.is_binary):
+            return self
+        data = self.body.text.encode()
+        return self._replace(body=Body(text=None, binary=data), text=None, data=data, message_type=None)
 
 
 class Subject(NamedTuple):
@@ -84,6 +94,7 @@ class Subject(NamedTuple):
     seq: int
     timestamp_ms: int
     sender: str
+    is_binary: bool
     mentions: Mentions
     is_recalled: bool
     patch_ms: int | None
@@ -97,6 +108,7 @@ class Patched(NamedTuple):
     """A message after a change. Not `is_new`: it had been recalled before, at `patch_ms`, and nothing is different."""
 
     message: Subject
+    change: Change
     patch_ms: int
     is_new: bool
 
@@ -129,7 +141,7 @@ def apply(changes: Sequence[Change], *, judge: Judge, clock: Callable[[], int]) 
         raise ConversationQuotaExceeded("Too many edits and recalls; try again in a moment, or one by one.")
     patched = _patch(changes, before, rosters, newest_ms, judge, now_ms)
     after = {one.message.message_id: one.message for one in patched if one.is_new}
-    _write(after, {change.message_id: change for change in changes})
+    _write(after, {change.message_id: change for _, change, _, is_new in patched if is_new})
     affected = _move_marks(before, after, rosters, now_ms)
     counts = recounts.counts(members=affected)
     described = unread.describe([count for _, count in counts])
@@ -148,19 +160,25 @@ def _patch(
     """Judge the changes one after the other, each on what those before it have left; return the messages after them."""
     messages, newest_ms = dict(messages), dict(newest_ms)
     patched = []
-    for change in changes:
-        message = messages.get(change.message_id)
-        if message is not None and message.conversation != change.conversation:
+    for asked in changes:
+        message = messages.get(asked.message_id)
+        if message is not None and message.conversation != asked.conversation:
             message = None
+        change = asked if message is None else asked.meant_for(message)
         judge(change, message, rosters[change.conversation])
         assert message is not None, "no rule allows to change what is not there"
         if message.is_recalled and message.patch_ms is not None:
-            patched.append(Patched(message, message.patch_ms, is_new=False))
+            patched.append(Patched(message, change, message.patch_ms, is_new=False))
             continue
         at_ms = max(now_ms, newest_ms[change.conversation] + 1, message.timestamp_ms)
-        message = message._replace(mentions=change.mentions, is_recalled=change.is_recall, patch_ms=at_ms)
+        message = message._replace(
+            is_binary=change.body.text is None,
+            mentions=change.mentions,
+            is_recalled=change.is_recall,
+            patch_ms=at_ms,
+        )
         messages[change.message_id], newest_ms[change.conversation] = message, at_ms
-        patched.append(Patched(message, at_ms, is_new=True))
+        patched.append(Patched(message, change, at_ms, is_new=True))
     return patched
 
 
@@ -174,6 +192,7 @@ def _load(changes: Sequence[Change]) -> dict[str, Subject]:
             row.seq,
             row.timestamp_ms,
             row.sender,
+            row.is_binary,
             Mentions(tuple(row.mention_ids or ()), row.mention_all),
             row.is_recalled,
             row.patch_ms,
@@ -193,10 +212,10 @@ def _write(messages: dict[str, Subject], changes: dict[str, Change]) -> None:
     """Write the messages as they are after the last change of each."""
     rows = []
     for message in sorted(messages.values(), key=lambda one: (one.conversation, one.seq)):
-        _, _, _, body, text, data, message_type, mentions = changes[message.message_id]
+        _, _, _, _, text, data, message_type, mentions, _ = changes[message.message_id]
         mention_ids = orjson.dumps(mentions.client_ids).decode() if mentions.client_ids else None
         rows.append(
-            (text, data, body.text is None, message_type, mention_ids, mentions.everybody, message.is_recalled,
+            (text, data, message.is_binary, message_type, mention_ids, mentions.everybody, message.is_recalled,
              message.patch_ms, message.message_id)
         )  # fmt: skip
     with connection.cursor() as cursor:

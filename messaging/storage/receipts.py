@@ -3,9 +3,8 @@
     what a client sent (Ack, Read) → up to which message (seq) → the messages in between: when first received, read
                                                               └→ the member's marks
 
-Both are bounded, whatever a client sends: seqs are dense, so the newest thousand of a range is a range, too. Messages
-are changed before members' rows, and both in one order, so that no two transactions wait for each other
-(conversations/storage/marks.py).
+Both are bounded, whatever a client sends: seqs are dense, so the newest thousand of a range is a range, too. Rows are
+locked in the order of docs/adr/0008: messages before members.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,6 +28,7 @@ __all__ = [
     "Read",
     "acknowledge",
     "conversations_of",
+    "move_marks",
     "of_members",
     "read",
 ]
@@ -64,10 +64,14 @@ class Read(NamedTuple):
 
 
 class Acknowledged(NamedTuple):
-    """The timestamp of the newest message of each acknowledgement, None where it was of none; and what happened."""
+    """The timestamp of the newest message of each acknowledgement, None where it was of none; and what happened.
+
+    `left`: what is still to be done with `move_marks`.
+    """
 
     newest_ms: list[int | None]
     told: list[Told]
+    left: list[Received]
 
 
 class _Target(NamedTuple):
@@ -79,30 +83,34 @@ class _Target(NamedTuple):
     receipts_members_max: int
 
 
+@transaction.atomic
 def acknowledge(acks: Sequence[Ack], *, now_ms: int) -> Acknowledged:
     """Note what clients have received. Who is no member, and what is no message there, is passed over.
 
-    The first delivery of a message counts, and that to its sender is none.
+    The first delivery of a message counts, and that to its sender is none. Marks of members whose rows others hold are
+    left: a message is new to its receiver once only, so tell what happened before you wait for these.
     """
-    with transaction.atomic():
-        found = marks.find(places=[ack.place for ack in acks], now_ms=now_ms)
-        newest, spans = _received(acks, found)
-        covered = cover(spans, now_ms, are_read=False)
-        furthest: dict[Place, Point] = {}
-        told: list[Told] = []
-        for ack, point in zip(acks, newest, strict=True):
-            if point is None:
-                continue
-            if ack.place not in furthest:
-                mark = found[ack.place]
-                new = _newly_received(mark, covered.get((mark.conversation, ack.place.client_id), []))
-                told += _receipts(ack.place, mark, new, ack.receipts_members_max, now_ms, are_read=False)
-            furthest[ack.place] = max(point, furthest.get(ack.place, point))
-        left = marks.acknowledge(moves=[Received(found[place].member, *point) for place, point in furthest.items()])
-    while left:
-        with transaction.atomic():
-            left = marks.acknowledge(moves=left)
-    return Acknowledged([None if point is None else point.timestamp_ms for point in newest], told)
+    found = marks.find(places=[ack.place for ack in acks], now_ms=now_ms)
+    newest, spans = _received(acks, found)
+    covered = cover(spans, now_ms, are_read=False)
+    furthest: dict[Place, Point] = {}
+    told: list[Told] = []
+    for ack, point in zip(acks, newest, strict=True):
+        if point is None:
+            continue
+        if ack.place not in furthest:
+            mark = found[ack.place]
+            new = _newly_received(mark, covered.get((mark.conversation, ack.place.client_id), []))
+            told += _receipts(ack.place, mark, new, ack.receipts_members_max, now_ms, are_read=False)
+        furthest[ack.place] = max(point, furthest.get(ack.place, point))
+    left = marks.acknowledge(moves=[Received(found[place].member, *point) for place, point in furthest.items()])
+    return Acknowledged([None if point is None else point.timestamp_ms for point in newest], told, left)
+
+
+@transaction.atomic
+def move_marks(moves: Sequence[Received]) -> list[Received]:
+    """Move marks that `acknowledge` has left, at least one of them; return those that are left still."""
+    return marks.acknowledge(moves=moves)
 
 
 @transaction.atomic

@@ -1,20 +1,25 @@
-"""Deleting messages by age, and all of what has no conversation any more: a bounded batch per transaction."""
+"""Deleting messages by age, and all of what has no conversation any more: a bounded batch per transaction.
+
+    find the oldest → lock their conversations, then them → move the members' marks past them → delete them
+
+Rows are locked in the order of docs/adr/0008.
+"""
 
 from collections.abc import Sequence
 
 from django.db import connection, transaction
 
-from conversations.storage import positions
+from conversations.storage import marks, positions
 from messaging.models import Message, SysMessage
 
 EVER = 2**63 - 1
 
 # LATERAL with LIMIT: else the planner prefers to read the whole table for the first of many conversations.
 _OLDEST_POSTGRESQL = """
-SELECT m.message_id, w.conversation, m.seq, m.sender, m.is_recalled
+SELECT m.message_id, w.conversation
 FROM unnest(%s::bigint[]) AS w (conversation)
 CROSS JOIN LATERAL (
-  SELECT message_id, seq, sender, is_recalled FROM messaging_message
+  SELECT message_id FROM messaging_message
   WHERE conversation_id = w.conversation AND timestamp_ms < %s ORDER BY timestamp_ms, seq LIMIT %s
 ) AS m
 LIMIT %s
@@ -27,23 +32,27 @@ SELECT COALESCE(SUM((
 )), 0) FROM wanted
 """
 
-_Found = tuple[str, int, int, str, bool]  # message id, conversation, seq, sender, whether it was recalled
-
 
 @transaction.atomic
 def delete(*, conversations: Sequence[int], before_ms: int, limit: int) -> int:
     """Delete up to `limit` messages older than a time from conversations, the oldest first; return how many.
 
-    They are no longer unread for anybody. Fewer than `limit` says that there are none left.
+    They are no longer unread for anybody. Fewer than `limit` says that there are none left. Those that another run has
+    deleted at the same moment are counted.
     """
     found = _oldest(conversations, before_ms, limit)
     if not found:
         return 0
+    marks.lock_conversations(numbers={conversation for _, conversation in found})
+    messages = Message.objects.filter(pk__in=[message_id for message_id, _ in found])
     gone: dict[int, list[tuple[int, str, bool]]] = {}
-    for _, conversation, seq, sender, is_recalled in found:
+    # Looked at again: one may have been recalled before it was locked.
+    locked = messages.select_for_update().order_by("conversation_id", "seq")
+    for conversation, seq, sender, is_recalled in locked.values_list("conversation_id", "seq", "sender", "is_recalled"):
         gone.setdefault(conversation, []).append((seq, sender, is_recalled))
-    positions.discard(messages=gone)
-    Message.objects.filter(pk__in=[message_id for message_id, *_ in found]).delete()
+    if gone:
+        positions.discard(messages=gone)
+        messages.delete()
     return len(found)
 
 
@@ -70,12 +79,13 @@ def count_upstream(*, application: int, before_ms: int) -> int:
     return SysMessage.objects.filter(application_id=application, timestamp_ms__lt=before_ms).count()
 
 
-def _oldest(conversations: Sequence[int], before_ms: int, limit: int) -> list[_Found]:
+def _oldest(conversations: Sequence[int], before_ms: int, limit: int) -> list[tuple[str, int]]:
+    """Return the ids of messages, each with its conversation."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(_OLDEST_POSTGRESQL, [list(conversations), before_ms, limit, limit])
-            found: list[_Found] = cursor.fetchall()
+            found: list[tuple[str, int]] = cursor.fetchall()
             return found
     rows = Message.objects.filter(conversation_id__in=conversations, timestamp_ms__lt=before_ms)
     ordered = rows.order_by("conversation_id", "timestamp_ms", "seq")
-    return list(ordered.values_list("message_id", "conversation_id", "seq", "sender", "is_recalled")[:limit])
+    return list(ordered.values_list("message_id", "conversation_id")[:limit])

@@ -37,8 +37,11 @@ export const connect = (options = {}, of = sdk) =>
 
 // Options of `connect` for a connection through the test's proxy (PROXY), which `await cut(name)` breaks.
 export const through = (name) => ({ RTMServers: `ws://${process.env.PROXY}/${name}` });
+const tellProxy = async (what) => (await (await fetch(`http://${process.env.PROXY}/.${what}`)).json()).count;
 // Break the connections of that name and return how many these were.
-export const cut = async (name) => (await (await fetch(`http://${process.env.PROXY}/.cut/${name}`)).json()).cut;
+export const cut = (name) => tellProxy(`cut/${name}`);
+// Let nothing more through of what is sent on them, and return how many these were.
+export const mute = (name) => tellProxy(`mute/${name}`);
 
 const run = Math.random().toString(36).slice(2, 10);
 // A client id, or a name, that no other run uses.

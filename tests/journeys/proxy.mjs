@@ -3,7 +3,8 @@
 //   node proxy.mjs KEY CERTIFICATE PORT          PORT: the server's, on 127.0.0.1; KEY -: without TLS
 //
 // Prints its own port. GET /.requests answers how often the realtime router was asked through it; GET /.cut/PATH
-// breaks the WebSockets that were opened with that path, and says how many: no end says goodbye.
+// breaks the WebSockets that were opened with that path, and says how many: no end says goodbye. GET /.mute/PATH lets
+// nothing more through from their clients, which still hear the server.
 
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -12,7 +13,8 @@ import https from 'node:https';
 const [key, certificate, port] = process.argv.slice(2);
 const isTls = key !== '-';
 let route = 0;
-const links = new Map(); // each WebSocket and the path it was opened with
+const links = new Map(); // each WebSocket, and the path it was opened with
+const actions = { '/.cut': (socket) => socket.destroy(), '/.mute': (socket) => socket.unpipe() };
 
 const onward = (request) => ({
   host: '127.0.0.1',
@@ -27,11 +29,13 @@ const handler = (request, response) => {
     response.end(JSON.stringify({ route }));
     return;
   }
-  if (request.url.startsWith('/.cut/')) {
-    const cut = [...links.keys()].filter((socket) => links.get(socket) === request.url.slice('/.cut'.length));
-    cut.forEach((socket) => socket.destroy());
-    response.end(JSON.stringify({ cut: cut.length }));
-    return;
+  for (const [action, perform] of Object.entries(actions)) {
+    if (request.url.startsWith(`${action}/`)) {
+      const meant = [...links.keys()].filter((socket) => links.get(socket) === request.url.slice(action.length));
+      meant.forEach(perform);
+      response.end(JSON.stringify({ count: meant.length }));
+      return;
+    }
   }
   if (request.url.startsWith('/v1/route')) route += 1;
   const inner = http.request(onward(request), (answer) => {

@@ -86,3 +86,9 @@ def test_wills(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
 def test_messages_pushed_to_old_apps(server: Server, sdk: Sdk) -> None:
     """What was missed is pushed at login, as the SDK asks for with `pushOfflineMessages`."""
     run_journey("offline.mjs", server, environment_of(server, sdk))
+
+
+@pytest.mark.parametrize("sdk", [FOUR, FOUR_BASE64], ids=lambda sdk: sdk.name)
+def test_messages_pushed_again_to_old_apps(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
+    """What a lost connection kept them from acknowledging comes again when they are back."""
+    run_journey("redelivery.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))

@@ -1,11 +1,15 @@
 """`ack`: what a client has received, and the receipts its senders get."""
 
 import asyncio
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 
+from conversations.models import Member
 from conversations.policy import Kind
+from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand, CommandType, ConvCommand, GenericCommand, OpType
 from messaging.models import MessagingSettings
@@ -370,3 +374,33 @@ async def test_a_crowd_of_acks_is_noted_message_by_message(signed_in: SignIn, ci
     assert await receipts(tom, 100) == [(one.uid, "jerry", False) for one in acks[20:]]
     await tom.nothing_more()
     assert all(row.ack_ms is not None for row in await rows(cid))
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+async def test_receipts_wait_for_nobody_who_holds_a_receivers_mark(
+    application: Application, signed_in: SignIn, cid: str
+) -> None:
+    """They are told once, so they would be lost with a wait that PostgreSQL ends; of two marks, one is free."""
+    other = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    [first], [second] = await said(tom, jerry, cid, "one"), await said(tom, jerry, other, "two")
+    held, told = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            assert list(Member.objects.select_for_update().filter(conversation__object_id=cid, client_id="jerry"))
+            held.set()
+            assert told.wait(10)
+
+    holding = asyncio.create_task(in_database(hold))
+    assert await asyncio.to_thread(held.wait, 10)
+    await ack(jerry, ids=[first.uid, second.uid])
+    try:
+        heard_of = await receipts(tom, 2)
+    finally:
+        told.set()
+        await holding
+    await done(jerry)
+
+    assert set(heard_of) == {(first.uid, "jerry", False), (second.uid, "jerry", False)}
+    assert [(await member(one, "jerry")).ack_seq for one in (cid, other)] == [1, 1]

@@ -130,14 +130,14 @@ async def test_text_may_become_bytes_and_text_again(
     as_bytes = await hears_patch(jerry)
     [item] = await history(jerry, room)
     typed = await history(jerry, room, lctype=-1)
-    await edit(tom, room, ack, "text again")
+    await edit(tom, room, ack, EDITED)
     as_text = await hears_patch(jerry)
 
     assert (as_bytes.binaryMsg, as_bytes.HasField("data")) == (b"\0\xff", False)
     assert message_of(item, room).binaryMsg == b"\0\xff"
     assert typed == []
-    assert (as_text.data, as_text.HasField("binaryMsg")) == (b"text again", False)
-    assert [item.data for item in await history(jerry, room)] == ["text again"]
+    assert (as_text.data, as_text.HasField("binaryMsg")) == (EDITED.encode(), False)
+    assert [item.data for item in await history(jerry, room)] == [EDITED]
 
 
 async def test_the_raw_bytes_that_java_sends_are_the_new_binary_body(
@@ -156,10 +156,31 @@ async def test_the_raw_bytes_that_java_sends_are_the_new_binary_body(
     assert [row.is_binary for row in await rows(room)] == [True]
 
 
+async def test_bytes_that_happen_to_be_a_text_leave_a_binary_message_binary(
+    application: Application, signed_in: SignIn
+) -> None:
+    """P50: the message decides what Java means; a text, typed or not, of a text message is a text."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    binary, text = await say(tom, room, binaryMsg=b"\x01\x80"), await say(tom, room, "draft")
+    for _ in range(2):
+        await heard(jerry)
+
+    await patch(tom, edit_of(room, binary, "bytes"), edit_of(room, binary, "\0 more"), edit_of(room, text, "words"))
+    bodies = [(item.binaryMsg, item.data) for item in [await hears_patch(jerry) for _ in range(3)]]
+    shown = [message_of(item, room) for item in await history(jerry, room)]
+
+    assert bodies == [(b"bytes", b""), (b"\0 more", b""), (b"", b"words")]
+    assert [(one.binaryMsg, one.msg) for one in shown] == [(b"\0 more", ""), (b"", "words")]
+    assert [row.is_binary for row in await rows(room)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
         ({"data": b"text", "binaryMsg": b""}, "text"),
+        ({"data": b"\xff", "binaryMsg": b"\1"}, b"\1"),
+        ({"data": b"\xff", "binaryMsg": b""}, b"\xff"),
         ({"data": b"", "binaryMsg": b""}, ""),
         ({"data": b""}, ""),
         ({"binaryMsg": b""}, b""),

@@ -4,6 +4,7 @@ import pytest
 
 from conversations.models import Conversation
 from conversations.policy import Kind
+from imcore import limits
 from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType
@@ -201,3 +202,35 @@ async def test_messages_that_retention_has_deleted_are_not_missed(
     jerry = await signed_in("jerry", wire=await connect(OFFLINE_PUSH))
 
     assert [one.msg for one in await all_kept(jerry, 2)] == ["0", "1"]
+
+
+async def test_of_very_much_the_newest_is_pushed_and_the_rest_left_for_the_next_log_in(
+    application: Application, signed_in: SignIn, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 60: in bytes, as texts or not. What is left out altogether is as it was, also for who speaks there."""
+    left, part, whole = [await started(application, "tom", "jerry") for _ in range(3)]
+    for number, room in enumerate((left, part, whole)):
+        at_ms = T + 1000 * number
+        await import_messages(room, [Imported(str(one), at_ms + one, f"{one} ééé") for one in range(4)])
+    binary = Message.objects.filter(message_id=imported_id(whole, "1"))
+    await in_database(lambda: binary.update(text=None, data=b"\0" * 8, is_binary=True))
+    # Of 8 bytes each: four of one, and the first that is too much.
+    monkeypatch.setattr(limits, "OFFLINE_MAX_BYTES", 5 * 8 + 1)
+    tom = await signed_in("tom")
+
+    jerry = await signed_in("jerry", wire=await connect(OFFLINE_PUSH))
+    messages = await all_kept(jerry, 6)
+    await say(tom, left, "live")
+    live = await heard(jerry)
+    for room in (part, whole):
+        await ack(jerry, cid=room, tots=messages[-1].timestamp)
+    await done(jerry)
+    jerry = await back(jerry, connect, application.app_id)
+    again = await all_kept(jerry, 5)
+
+    assert [(one.cid, one.hasMore, one.timestamp - T) for one in messages] == [
+        *((part, True, 1000 + number) for number in (2, 3)),
+        *((whole, False, 2000 + number) for number in range(4)),
+    ]
+    assert (live.msg, live.cid) == ("live", left)
+    assert [(one.cid, one.hasMore) for one in again] == [(left, False)] * 5

@@ -13,6 +13,7 @@ from imcore.capabilities import COUNTS_UNREAD, DECLARED
 from imcore.models import Application
 from messaging.services import catching_up
 from tests.conftest import SignIn
+from tests.messaging.gate import Gate
 from tests.messaging.returning import OFFLINE_PUSH, Connect, T, back, counts, many_conversations, patched, told_kept
 from tests.messaging.support import say, started
 
@@ -96,3 +97,35 @@ async def test_many_that_come_back_at_once_share_their_statements(
         assert list(one.told.values()) == [1]
     if connection.vendor == "postgresql":
         assert len(statements) <= 2 * 3, statements
+
+
+async def test_few_of_those_who_are_pushed_messages_come_back_at_a_time(
+    application: Application, snapshot: ApplicationSnapshot, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checklist 60: messages are large, and their loading may not keep others from the database."""
+    tom = await signed_in("tom")
+    rooms = {f"client {number}": await started(application, "tom", f"client {number}") for number in range(10)}
+    for room in rooms.values():
+        await say(tom, room, room)
+    gate = Gate()
+    monkeypatch.setattr(catching_up, "in_database", gate.in_database)
+
+    found = await asyncio.gather(
+        *(
+            catching_up.load(
+                application=snapshot,
+                client_id=client_id,
+                capabilities=DECLARED,
+                was_here=False,
+                unread_since_ms=0,
+                patched_since_ms=0,
+                now_ms=identifiers.now_ms(),
+            )
+            for client_id in rooms
+        )
+    )
+
+    assert gate.batches == [4, 4, 2]
+    assert [[kept.body.text for kept in cast(list[Any], one.events)] for one in found] == [
+        [room] for room in rooms.values()
+    ]
