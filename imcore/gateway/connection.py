@@ -43,23 +43,8 @@ class Session:
     """
 
     __slots__ = (
-        "_event",
-        "_header",
-        "_offer",
-        "_opening",
-        "caught_up_ms",
-        "client_id",
-        "config_bitmap",
-        "connection",
-        "deliver",
-        "device",
-        "has_will",
-        "key",
-        "room",
-        "seated_ms",
-        "sheds",
-        "tag",
-        "token_generation",
+        "_event", "_header", "_offer", "_opening", "caught_up_ms", "client_id", "config_bitmap", "connection",
+        "deliver", "device", "has_will", "key", "room", "seated_ms", "sheds", "tag", "token_generation",
     )  # fmt: skip
 
     def __init__(

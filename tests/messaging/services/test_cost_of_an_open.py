@@ -115,6 +115,8 @@ async def test_few_of_those_who_are_pushed_messages_come_back_at_a_time(
             catching_up.load(
                 application=snapshot,
                 client_id=client_id,
+                device=0,
+                generation=1,
                 capabilities=DECLARED,
                 was_here=False,
                 unread_since_ms=0,

@@ -48,7 +48,7 @@ def recall(rooms: Rooms) -> None:
         for room in rooms
         for message in reversed(stored(room))
     ]
-    patches.apply(changes, judge=lambda change, message, roster: None, now_ms=T)
+    patches.apply(changes, judge=lambda change, message, roster: None, clock=lambda: T)
 
 
 def forget(rooms: Rooms) -> None:
@@ -90,7 +90,7 @@ def test_what_is_recalled_before_it_is_deleted_is_not_counted_for_ever(rooms: Ro
     recalled = Change(room.pk, first.message_id, True, Body("", None), "", None, None, Mentions())
 
     with held_up(Conversation.objects.filter(pk=room.pk), forget, [room]):
-        patches.apply([recalled], judge=lambda change, message, roster: None, now_ms=T)
+        patches.apply([recalled], judge=lambda change, message, roster: None, clock=lambda: T)
 
     assert not stored(room)
     assert (member(room, "jerry").read_seq, member(room, "jerry").own_since_read) == (SAID, 0)
