@@ -99,6 +99,9 @@ class Node:
                     except ImError as error:
                         logger.warning("It could not be found out what did not come here: %s", error)
                         continue
+                    except Exception:
+                        logger.exception("It could not be found out what did not come here")
+                        continue
                     count += len(reached)
                     for one in reached:
                         order = Order(one.stream, one.position, follows=True, at_ms=one.at_ms)
