@@ -13,7 +13,7 @@ from imcore.appsettings import ApplicationSnapshot, applications
 from imcore.bridge import in_database
 from imcore.models import Application, GatewaySettings
 from imcore.protocol.message_pb2 import CommandType, OpType
-from imcore.rest.authentication import ByKey
+from imcore.rest.authentication import Who, authenticate
 from imcore.rest.exceptions import Unauthorized
 from tests.conftest import SignIn
 from tests.conversations.api.asking import ask
@@ -44,7 +44,8 @@ async def documented(snapshot: ApplicationSnapshot, monkeypatch: pytest.MonkeyPa
 def rights(**headers: str) -> bool:
     """Return whether the headers are the developer's; raise if they are nobody's."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    _, caller = ByKey().authenticate(Request(RequestFactory().get("/", headers=named)))
+    caller = authenticate(Request(RequestFactory().get("/", headers=named)), Who.APPLICATION)
+    assert caller is not None
     return caller.is_master
 
 
@@ -134,7 +135,7 @@ async def test_slashes_and_versions_do_not_matter(signed_in: SignIn, application
     answer = await ask(application, tom, path, start_ts=1)
 
     assert answer.status_code == 200
-    assert answer["Cache-Control"] == "no-cache, no-store"
+    assert answer["Cache-Control"] == "no-cache,no-store"
 
 
 async def test_a_client_comes_with_a_signature_too(signed_in: SignIn, application: Application) -> None:

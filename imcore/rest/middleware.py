@@ -1,0 +1,92 @@
+"""What holds for every path of the API, whoever answers: one spelling of paths, one kind of answer (rest-api 1).
+
+The outermost middleware, so that nothing gets past it: not Django's own error pages, not a preflight.
+"""
+
+import gzip
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+import brotli
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.cache import patch_vary_headers
+
+from imcore.rest.exceptions import not_found, server_error
+
+API: Final = re.compile(r"/+(v1|1\.1|1\.2|2)(/|$)")
+JSON = "application/json;charset=utf-8"
+# Less is not worth the work, nor the header.
+ENCODED_MIN_BYTES = 500
+GZIP_LEVEL = 5
+BROTLI_QUALITY = 4
+
+
+def api(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Make the middleware."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        if not API.match(request.path_info):
+            return get_response(request)
+        if "\0" in request.path_info:  # which no database stores
+            return finished(request, not_found(request))
+        request.path_info = plain(request.path_info)
+        request.path = plain(request.path)
+        if request.method == "OPTIONS":
+            # CorsMiddleware answers preflights, which have this header; here every OPTIONS is one (rest-api 2.8).
+            request.META.setdefault("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "GET")
+        return finished(request, get_response(request))
+
+    return answer
+
+
+def plain(path: str) -> str:
+    """Return a path without doubled slashes, nor one at its end (rest-api 1.4)."""
+    return re.sub("//+", "/", path).rstrip("/")
+
+
+def finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Make an answer what all answers are: JSON, not to be kept, and compressed where that is asked for."""
+    if response.get("Content-Type", "").startswith("text/html"):
+        response = _without_html(request, response)
+    if response.get("Content-Type", "").startswith("application/json"):
+        response["Content-Type"] = JSON
+    response.setdefault("Cache-Control", "no-cache,no-store")
+    response.setdefault("Pragma", "no-cache")
+    if isinstance(response, HttpResponse) and not response.has_header("Content-Encoding"):
+        _encode(request, response)
+    return response
+
+
+def _without_html(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Say the same as JSON; the Python SDK takes `text/html` for a failure of its own (rest-api 1.7)."""
+    status = response.status_code
+    if not getattr(response, "content", b""):
+        del response["Content-Type"]
+        return response
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return server_error(request)
+    return JsonResponse({"code": status, "error": response.reason_phrase}, status=status)
+
+
+def _encode(request: HttpRequest, response: HttpResponse) -> None:
+    if len(response.content) < ENCODED_MIN_BYTES:
+        return
+    patch_vary_headers(response, ("Accept-Encoding",))
+    accepted = _accepted(request.headers.get("Accept-Encoding", ""))
+    if "br" in accepted:
+        encoding, encoded = "br", brotli.compress(response.content, quality=BROTLI_QUALITY)
+    elif "gzip" in accepted:
+        encoding, encoded = "gzip", gzip.compress(response.content, GZIP_LEVEL, mtime=0)
+    else:
+        return
+    response.content = encoded
+    response["Content-Encoding"] = encoding
+    response["Content-Length"] = str(len(encoded))
+
+
+def _accepted(header: str) -> set[str]:
+    """Return the encodings a client takes: those it names without a weight of zero."""
+    named = (part.lower().replace(" ", "").partition(";q=") for part in header.split(","))
+    return {name for name, _, weight in named if not re.fullmatch(r"0(\.0*)?", weight)}
