@@ -22,6 +22,7 @@ from rest_framework.views import APIView
 from imcore.rest import openapi, rates, upstream
 from imcore.rest.authentication import Who, authenticate
 from imcore.rest.bodies import open_tunnel
+from imcore.rest.exceptions import NotFound
 from imcore.rest.openapi import NOTHING, Schema
 from imcore.rest.rates import Rate
 
@@ -86,6 +87,8 @@ class Resource(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Do what comes before every endpoint."""
+        if any("\0" in value for value in kwargs.values()):  # no database stores it, so nothing has such an id
+            raise NotFound
         open_tunnel(request)
         super().initial(request, *args, **kwargs)
 

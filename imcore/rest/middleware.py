@@ -10,10 +10,11 @@ from http import HTTPStatus
 from typing import Final
 
 import brotli
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+import orjson
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from imcore.rest.exceptions import not_found, server_error
+from imcore.rest.exceptions import CRASHED
 
 API: Final = re.compile(r"/+(v1|1\.1|1\.2|2)(/|$)")
 JSON = "application/json;charset=utf-8"
@@ -29,8 +30,6 @@ def api(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[Ht
     def answer(request: HttpRequest) -> HttpResponseBase:
         if not API.match(request.path_info):
             return get_response(request)
-        if "\0" in request.path_info:  # which no database stores
-            return finished(request, not_found(request))
         request.path_info = plain(request.path_info)
         request.path = plain(request.path)
         if request.method == "OPTIONS":
@@ -48,8 +47,8 @@ def plain(path: str) -> str:
 
 def finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Make an answer what all answers are: JSON, not to be kept, and compressed where that is asked for."""
-    if response.get("Content-Type", "").startswith("text/html"):
-        response = _without_html(request, response)
+    if isinstance(response, HttpResponse) and response.get("Content-Type", "").startswith("text/html"):
+        _write_as_json(response)
     if response.get("Content-Type", "").startswith("application/json"):
         response["Content-Type"] = JSON
     response.setdefault("Cache-Control", "no-cache,no-store")
@@ -59,15 +58,16 @@ def finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
     return response
 
 
-def _without_html(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """Say the same as JSON; the Python SDK takes `text/html` for a failure of its own (rest-api 1.7)."""
-    status = response.status_code
-    if not getattr(response, "content", b""):
+def _write_as_json(response: HttpResponse) -> None:
+    """Say the same without HTML, which the Python SDK takes for a failure of its own (rest-api 1.7)."""
+    if not response.content:
         del response["Content-Type"]
-        return response
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return server_error(request)
-    return JsonResponse({"code": status, "error": response.reason_phrase}, status=status)
+        return
+    is_crash = response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    body = CRASHED if is_crash else {"code": response.status_code, "error": response.reason_phrase}
+    response.content = orjson.dumps(body)
+    response["Content-Type"] = JSON
+    response["Content-Length"] = str(len(response.content))
 
 
 def _encode(request: HttpRequest, response: HttpResponse) -> None:

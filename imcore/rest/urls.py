@@ -8,5 +8,5 @@ from imcore.rest.endpoints import resource
 urlpatterns = [
     path("date", resource(GET=basics.date)),
     path("ping", resource(GET=basics.ping)),
-    re_path(r"^(stats|statistics|always_collect|open/collect)(/.*)?$", basics.drop_statistics),
+    re_path(r"^(?:stats|statistics|always_collect|open/collect)(?:/.*)?$", basics.drop_statistics),
 ]
