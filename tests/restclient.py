@@ -15,6 +15,9 @@ from imcore.models import Application
 Headers = dict[str, str]
 JSON = "application/json"
 
+# It keeps no cookies, since the API sets none.
+_client = AsyncClient(raise_request_exception=False)
+
 
 def app_of(application: Application, **more: str) -> Headers:
     """Return the headers of a caller who knows the app key."""
@@ -40,7 +43,7 @@ async def call(
     sent = body if isinstance(body, str | bytes) else b"" if body is None else json.dumps(body)
     # With the host, else the client would take the first word of `//1.1/date` for one. It raises nothing: a crash is
     # an answer here, as it is for callers.
-    return await AsyncClient(raise_request_exception=False).generic(
+    return await _client.generic(
         method,
         f"http://testserver{path}",
         sent,

@@ -106,7 +106,7 @@ class Parameters:
     def strings(self, name: str, default: D, *, at_most: int) -> list[str] | D: ...
     def strings(self, name: str, default: Any = _MUST_BE_THERE, *, at_most: int) -> Any:
         """Return a list of texts. In the query it is JSON, or the name comes once for each (rest-api 3.3)."""
-        if self.body.get(name) is None and name in self.query:
+        if self.body.get(name) is None and any(self.query.getlist(name)):
             values: Any = _list_in_query(self.query.getlist(name), name)
         else:
             values = self._read(name, default, _as_it_is)

@@ -8,6 +8,7 @@ counts for itself where there is none, or when it does not answer. A refused req
     rates.count(SUBSCRIBER_MESSAGES, application)     or a view finds out first which rate it is
 """
 
+import asyncio
 import logging
 import threading
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 MINUTE_MS = 60_000
 WINDOWS_MAX = 100_000
+# The client would try for longer, and every message with it.
+REDIS_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,8 @@ def _first_full(windows: Sequence[Window], at_ms: int) -> Window | None:
     if redis.is_configured():
         try:
             return in_async(_first_full_in_redis, windows, at_ms)
-        except RedisError as error:
-            logger.warning("Redis does not count requests, this process does: %s", error)
+        except (RedisError, TimeoutError) as error:
+            logger.warning("Redis does not count requests, this process does: %r", error)
     return _counts.first_full(windows)
 
 
@@ -103,7 +106,8 @@ return 0
 async def _first_full_in_redis(windows: Sequence[Window], at_ms: int) -> Window | None:
     bounds = [str(number) for window in windows for number in (window.at_most, window.ends_ms - at_ms)]
     client = redis.client()
-    full = await client.eval(_COUNT, len(windows), *(window.key for window in windows), *bounds)
+    async with asyncio.timeout(REDIS_SECONDS):
+        full = await client.eval(_COUNT, len(windows), *(window.key for window in windows), *bounds)
     return windows[int(full) - 1] if full else None
 
 
