@@ -5,7 +5,7 @@ SDKs make of their server's address (rest-api 1.4).
 """
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 
 from imcore.rest import router, upstream
@@ -23,7 +23,7 @@ urlpatterns = [
     path("healthz", router.healthz),
     path("readyz", router.readyz),
     path("docs/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("docs/", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
     path("v1/route", resource(GET=router.route)),
     path("2/route", resource(GET=router.app_route)),
     path("1.1/", include(both_versions)),

@@ -68,15 +68,15 @@ async def unknown_path(request: HttpRequest, **path: str) -> HttpResponseBase:
 
 async def forward(request: HttpRequest) -> HttpResponse:
     """Return what the upstream server answers. Raises UpstreamFailed, and NotFound for a path that leads elsewhere."""
-    came: Any = request
-    # As it came: an endpoint may have opened the tunnel before it found that the request is none of its own.
-    scope = came.scope
     if not is_safe(request.path_info) or VIA in request.headers.get("Via", ""):
         raise NotFound
     base = httpx.URL(settings.UPSTREAM_URL)
     path = base.raw_path.rstrip(b"/") + escape_uri_path(request.path_info).encode()
-    query = scope["query_string"]
+    query = request.META["QUERY_STRING"].encode()
     url = base.copy_with(raw_path=path + b"?" + query if query else path)
+    came: Any = request
+    # As it came: an endpoint may have opened a tunnel before it found that the request is none of its own.
+    scope = came.scope
     handed_on = httpx.Request(scope["method"], url, headers=_headers_for(request, scope), content=request.body)
     try:
         async with asyncio.timeout(settings.UPSTREAM_SECONDS):

@@ -7,6 +7,7 @@ import pytest
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django.fixtures import Settings as DjangoSettings
 from rest_framework.request import Request
 
 from imcore.models import Application
@@ -62,6 +63,15 @@ async def test_a_body_that_is_no_object_is_refused(
     answer = await call("POST", ECHO, app_of(application), body, content_type=content_type)
 
     assert (answer.status_code, answer.json()) == (400, NOT_JSON)
+
+
+async def test_a_body_that_is_too_large_is_refused(application: Application, settings: DjangoSettings) -> None:
+    """rest-api 3.8: also under a server that has let it through."""
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
+
+    answer = await call("POST", ECHO, app_of(application), {"name": "more than that"})
+
+    assert (answer.status_code, answer.json()) == (413, {"code": 413, "error": "The body is too large."})
 
 
 async def test_a_get_request_has_no_body(application: Application) -> None:

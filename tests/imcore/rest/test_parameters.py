@@ -140,7 +140,7 @@ def test_what_is_not_there_is_missing_or_the_default(reader: str, asked: Paramet
     assert DEFAULTS[reader](asked, None) is None
 
 
-WRONG = {
+WRONG: dict[str, list[Any]] = {
     "string": [5, True, [], {}, "\0"],
     "boolean": ["yes", 2, -1, 0.0, [], {}],
     "integer": ["x", "1_000", "１", "0x10", True, [], {}, ""],
