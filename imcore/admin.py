@@ -46,7 +46,7 @@ class ApplicationAdmin(_ModelAdmin):
     readonly_fields = ("created_at",)
     fieldsets = (
         (None, {"fields": ("name", "is_active", "created_at")}),
-        ("Credentials", {"fields": ("app_id", "app_key", "master_key")}),
+        ("Credentials", {"fields": ("app_id", "app_key", "master_key", "android_secure_key")}),
     )
 
     def get_inlines(self, request: HttpRequest, obj: Application | None) -> list[Any]:

@@ -36,6 +36,7 @@ class ApplicationSnapshot:
     app_id: str
     app_key: str
     master_key: str
+    android_secure_key: str
     is_active: bool
     version: int
     settings: dict[type[ApplicationSettings], ApplicationSettings]
@@ -82,6 +83,7 @@ def _snapshot(application: Application) -> ApplicationSnapshot:
         app_id=application.app_id,
         app_key=application.app_key,
         master_key=application.master_key,
+        android_secure_key=application.android_secure_key,
         is_active=application.is_active,
         version=application.version,
         settings=settings,

@@ -17,6 +17,8 @@ from channels.routing import ProtocolTypeRouter
 
 from imcore.gateway import lifecycle
 from imcore.gateway.consumer import GatewayConsumer
+from imcore.rest import upstream
+from imcore.rest.bounds import bounded
 
 
 async def lifespan(scope: Any, receive: Any, send: Any) -> None:
@@ -28,8 +30,9 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
             await lifecycle.stop()
+            await upstream.close()
             await send({"type": "lifespan.shutdown.complete"})
             return
 
 
-application = ProtocolTypeRouter({"http": http, "websocket": GatewayConsumer.as_asgi(), "lifespan": lifespan})
+application = ProtocolTypeRouter({"http": bounded(http), "websocket": GatewayConsumer.as_asgi(), "lifespan": lifespan})

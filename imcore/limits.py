@@ -39,6 +39,8 @@ CONVERSATION_ID_MAX_CHARACTERS: Final = 64  # ours are 24 hexadecimal digits; im
 
 REST_PAGE_DEFAULT: Final = 100  # rest-api 6.1
 REST_PAGE_MAX: Final = 1000  # rest-api 6.1
+REST_SKIP_MAX: Final = 1_000_000  # ours: no source says; the database reads what it skips
+REST_BODY_MAX_BYTES: Final = 20 * 1024 * 1024  # rest-api 3.8
 
 HISTORY_PAGE_DEFAULT: Final = 20  # 4.11
 HISTORY_PAGE_MAX: Final = 100  # 4.11: subprotocols .2 and .3

@@ -32,6 +32,14 @@ class Application(models.Model):
         default=identifiers.secret_key,
         help_text="Secret. Changing it also ends every session token.",
     )
+    android_secure_key = models.CharField(
+        "Android Secure Key",
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Of Android apps that ship an App ID only, and sign with a key of their own (ax-sig-1). Empty: no "
+        "such signature is good.",
+    )
     is_active = models.BooleanField(default=True, help_text="Off: clients get 4100 APP_NOT_AVAILABLE and stay away.")
     created_at = models.DateTimeField(auto_now_add=True)
     # Counts the changes of this row and of every settings row; servers reload an application when it rises.
@@ -149,3 +157,31 @@ class GatewaySettings(ApplicationSettings):
         """Return whether a web page of this origin may connect; whoever names none is no web page."""
         allowed = self.origins()
         return not allowed or not origin or origin in allowed or _is_local(origin)
+
+
+class RestSettings(ApplicationSettings):
+    """What an application chooses about its REST API."""
+
+    rest_signature_max_age_seconds = models.PositiveIntegerField(
+        default=0,
+        help_text="How old, or ahead, the time of a request's signature (X-LC-Sign) may be. Clocks of devices are "
+        "wrong, and Objective-C sends requests again much later. 0: any age.",
+    )
+    rest_messages_per_minute = models.PositiveIntegerField(
+        default=1800,
+        help_text="Messages a back end may send, edit or recall in a minute; more get 429. 0: no limit.",
+    )
+    rest_subscriber_messages_per_minute = models.PositiveIntegerField(
+        default=30, help_text="Messages to all subscribers of a service, in a minute; more get 429. 0: no limit."
+    )
+    rest_subscriber_messages_per_day = models.PositiveIntegerField(
+        default=1000, help_text="… and in a day (UTC). 0: no limit."
+    )
+    rest_broadcasts_per_minute = models.PositiveIntegerField(
+        default=10, help_text="Broadcasts to all clients, in a minute; more get 429. 0: no limit."
+    )
+    rest_broadcasts_per_day = models.PositiveIntegerField(default=30, help_text="… and in a day (UTC). 0: no limit.")
+
+    class Meta:
+        verbose_name = "REST API"
+        verbose_name_plural = "REST API"

@@ -4,6 +4,7 @@
     imcore:nodes                           sorted set of the nodes, also the dead for a while, by their last heartbeats
     imcore:online:<application>:<client>   set of the nodes that hold a session of this client, or one in this room
     imcore:room:<application>:<room>       hash: node → how many clients it has in a chat room, and some of them
+    imcore:rate:<application>:<window>     how many REST requests were counted in a minute or a day; expires with it
 
 Everything here may be lost at any time: nodes write it again with their next heartbeat. The channel layer keeps its
 own keys under `imcore…`/`specific.…` and Celery its queues.
@@ -98,3 +99,8 @@ def room_key(application: int, name: str) -> str:
 def online_key(application: int, client_id: str) -> str:
     """Return the key of the set of nodes that hold a client."""
     return f"imcore:online:{application}:{client_id}"
+
+
+def rate_key(application: int, window: str) -> str:
+    """Return the key of the number of requests in a window of time."""
+    return f"imcore:rate:{application}:{window}"

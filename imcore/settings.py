@@ -10,6 +10,8 @@ import dj_database_url
 from celery.schedules import crontab
 from redis.maint_notifications import MaintNotificationsConfig
 
+from imcore import limits
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -43,6 +45,11 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 PUBLIC_URL = os.environ.get("IMCORE_PUBLIC_URL", "").rstrip("/")
 if PUBLIC_URL and urlsplit(PUBLIC_URL).scheme not in ("http", "https"):
     raise ValueError("IMCORE_PUBLIC_URL must start with http:// or https://")
+# Where requests below /1.1/ go that this server does not serve. Empty: nowhere.
+UPSTREAM_URL = os.environ.get("IMCORE_UPSTREAM_URL", "").rstrip("/")
+if UPSTREAM_URL and urlsplit(UPSTREAM_URL).scheme not in ("http", "https"):
+    raise ValueError("IMCORE_UPSTREAM_URL must start with http:// or https://")
+UPSTREAM_SECONDS = _number("IMCORE_UPSTREAM_SECONDS", 30)
 
 SECRET_KEY = os.environ.get("SECRET_KEY") or _kept_secret(DATA_DIR / "secret_key")
 DEBUG = os.environ.get("DEBUG", "") == "1"
@@ -64,9 +71,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "rest_framework",
     "corsheaders",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
 ]
 
 MIDDLEWARE = [
+    "imcore.rest.middleware.api",
     "corsheaders.middleware.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -213,14 +223,32 @@ CORS_ALLOW_HEADERS = [
     *("x-uluru-application-id", "x-uluru-application-key", "x-uluru-application-production"),
     *("x-uluru-client-version", "x-uluru-session-token", "x-uluru-master-key"),
 ]
-CORS_URLS_REGEX = r"^/*(v1|1\.1|1\.2|2)/.*$"
+CORS_URLS_REGEX = r"^/(v1|1\.1|1\.2|2)(/.*)?$"
+
+# What a request may have in memory; a larger one has been refused before (imcore/rest/bounds.py).
+DATA_UPLOAD_MAX_MEMORY_SIZE = limits.REST_BODY_MAX_BYTES
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["imcore.rest.answers.JsonRenderer"],
+    # `imcore.rest.parameters` reads bodies.
+    "DEFAULT_PARSER_CLASSES": [],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "imcore.rest.answers.AlwaysFirst",
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "imcore.rest.exceptions.to_response",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "imcore",
+    "DESCRIPTION": "The REST API. Everything is served under /1.1 and /1.2.",
+    "VERSION": "1.2",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "PREPROCESSING_HOOKS": ["imcore.rest.openapi.one_version"],
+    "POSTPROCESSING_HOOKS": ["imcore.rest.openapi.with_security_schemes"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 LOGGING = {

@@ -1,10 +1,7 @@
 """`GET /1.1/rtm/notifications`: what a client missed (realtime-protocol 10.3, rest-api 9.2)."""
 
-import re
 from typing import Any
 
-from django.views.decorators.cache import cache_control
-from rest_framework.decorators import api_view, authentication_classes
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,23 +12,28 @@ from conversations.services.missed import RECEIPT, MissedNotice, MissedPage
 from imcore.bridge import in_async
 from imcore.identifiers import now_ms
 from imcore.limits import NOTIFICATION_DROPPABLE, NOTIFICATION_PERMANENT
-from imcore.rest.authentication import BySession, caller_of
+from imcore.rest import parameters
+from imcore.rest.authentication import Who, caller_of
+from imcore.rest.endpoints import endpoint
+from imcore.rest.exceptions import BadParameter
+from imcore.rest.openapi import BOOLEAN, OBJECT, STRING, array, one_of, record
+from imcore.rest.parameters import Parameters
 
-_MILLISECONDS = re.compile(r"\s*(-?[0-9]{1,18})(\.[0-9]*)?\s*", re.ASCII)
+PAGE = record(hasMore=BOOLEAN, notifications=array(OBJECT))
+BOTH = record(permanent=PAGE, droppable=record(invalidLocalConvCache=BOOLEAN, notifications=array(OBJECT)))
 
 
-@cache_control(no_cache=True, no_store=True)
-@api_view(["GET"])
-@authentication_classes([BySession])
+@endpoint(Who.CLIENT, takes={"start_ts": STRING, "notification_type": STRING}, answers=one_of(PAGE, BOTH))
 def missed(request: Request) -> Response:
     """Answer in the flat shape JavaScript asks for by `notification_type=permanent`, else in the one Swift knows.
 
     A `start_ts` that is not one is answered as if everything since were lost: an error would help no SDK.
     """
     caller = caller_of(request)
-    after_ms = _milliseconds(request.query_params.get("start_ts", ""))
+    asked = parameters.of(request)
+    after_ms = _start(asked)
     whose: dict[str, Any] = {"application": caller.application.pk, "client_id": caller.client_id}
-    if request.query_params.get("notification_type") == "permanent":
+    if asked.string("notification_type", "") == "permanent":
         page = MissedPage([], False) if after_ms is None else in_async(service.permanent, **whose, after_ms=after_ms)
         return Response(_page(page, is_flat=True))
     if after_ms is None:
@@ -51,10 +53,12 @@ def missed(request: Request) -> Response:
     )
 
 
-def _milliseconds(text: str) -> int | None:
-    """Return a time in milliseconds, a fraction cut off (rest-api 3.5), or None if the text is none."""
-    found = _MILLISECONDS.fullmatch(text)
-    return None if found is None else int(found[1])
+def _start(asked: Parameters) -> int | None:
+    """Return the time from which on the client asks, in milliseconds, or None if it says none."""
+    try:
+        return asked.integer("start_ts", None)
+    except BadParameter:
+        return None
 
 
 def _page(page: MissedPage, *, is_flat: bool) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Paths below `/1.1/` and `/1.2/`. SDKs write two slashes where their server's address ends in one (rest-api 1.4)."""
+"""Paths below `/1.1/` and `/1.2/`."""
 
-from django.urls import re_path
+from django.urls import path
 
 from conversations.api import member_infos, notifications
+from imcore.rest.endpoints import resource
 
 urlpatterns = [
-    re_path(r"^rtm/+notifications/*$", notifications.missed),
-    re_path(r"^classes/+_ConversationMemberInfo/*$", member_infos.find),
+    path("rtm/notifications", resource(GET=notifications.missed)),
+    path("classes/_ConversationMemberInfo", resource(GET=member_infos.find)),
 ]

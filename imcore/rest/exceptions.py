@@ -1,8 +1,9 @@
 """Errors as HTTP: the REST twin of `gateway/dispatch.py`."""
 
 import logging
-from typing import Any
+from typing import Any, Final
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -11,6 +12,9 @@ from rest_framework.views import exception_handler
 from imcore.errors import ImError
 
 logger = logging.getLogger(__name__)
+
+# Told of whatever was not foreseen (rest-api 4.1); the log says what it was.
+CRASHED: Final = {"code": 1, "error": "Internal server error."}
 
 
 class Unauthorized(ImError):
@@ -21,6 +25,22 @@ class Unauthorized(ImError):
     http_status = 401
 
 
+class MasterKeyRequired(ImError):
+    """For the developer only (rest-api 2.7)."""
+
+    code = 403
+    reason = "The master key is required for this operation."
+    http_status = 403
+
+
+class UserSessionRequired(ImError):
+    """For users who are logged in; the session token is missing, unknown or over (rest-api 2.4)."""
+
+    code = 403
+    reason = "A valid session token is required for this operation."
+    http_status = 403
+
+
 class NotForClients(ImError):
     """Closed to clients by a setting (rest-api 2.7); LeanCloud's demo stops asking on it."""
 
@@ -29,26 +49,89 @@ class NotForClients(ImError):
 
 
 class BadParameter(ImError):
-    """A parameter that cannot be read; the detail says which (rest-api 4.1)."""
+    """A parameter that cannot be read; the detail, which is what callers are told, says which (rest-api 4.1)."""
 
     code = 1
     reason = "Bad parameter."
 
 
+class InvalidJson(ImError):
+    """A body that is no JSON object (rest-api 4.1)."""
+
+    code = 107
+    reason = "The body is not a JSON object."
+
+
+class NotFound(ImError):
+    """An unknown path (rest-api 1.6)."""
+
+    code = 404
+    reason = "Not found."
+    http_status = 404
+
+
+class BodyTooLarge(ImError):
+    """More than a request may have (rest-api 3.8)."""
+
+    code = 413
+    reason = "The body is too large."
+    http_status = 413
+
+
+class TooManyRequests(ImError):
+    """The application asks more often than it may (rest-api 7); it may again in `retry_after_seconds`."""
+
+    code = 429
+    reason = "Too many requests."
+    http_status = 429
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UpstreamFailed(ImError):
+    """What this server does not serve was handed on, and there was no answer that could be handed back."""
+
+    code = 502
+    reason = "The upstream server did not answer."
+    http_status = 502
+
+
+def body_of_error(error: ImError) -> dict[str, Any]:
+    """Return the body of an answer that tells an error (rest-api 4)."""
+    if isinstance(error, BadParameter):
+        # SDKs show a developer `error` alone.
+        return {"code": error.code, "error": error.detail or error.reason}
+    body: dict[str, Any] = {"code": error.code, "error": error.reason}
+    if error.detail:
+        body["detail"] = error.detail
+    if error.app_code is not None:
+        body |= {"appCode": error.app_code, "appMsg": error.app_message}
+    return body
+
+
 def to_response(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into `{"code": …, "error": …}`; DRF calls this for every view."""
+    if isinstance(error, RequestDataTooBig):
+        error = BodyTooLarge()
     if isinstance(error, ImError):
-        body = {"code": error.code, "error": error.reason}
-        if error.detail:
-            body["detail"] = error.detail
-        return Response(body, status=error.http_status)
-    if isinstance(error, exceptions.APIException):
-        response = exception_handler(error, context)
-        assert response is not None
-        response.data = {"code": error.status_code, "error": str(error.detail)}
+        response = Response(body_of_error(error), status=error.http_status)
+        if isinstance(error, TooManyRequests):
+            response["Retry-After"] = str(error.retry_after_seconds)
         return response
+    if isinstance(error, exceptions.APIException):
+        answer = exception_handler(error, context)
+        assert answer is not None
+        answer.data = {"code": error.status_code, "error": str(error.detail)}
+        return answer
     logger.error("Unforeseen error in %s", context["request"].path, exc_info=error)
-    return Response({"code": 1, "error": "Internal server error."}, status=status.HTTP_500_INTERNAL_SERVER_ERROR)
+    return Response(CRASHED, status=status.HTTP_500_INTERNAL_SERVER_ERROR)
+
+
+def error_response(error: ImError) -> JsonResponse:
+    """Return the answer that tells an error, where no view of DRF's does."""
+    return JsonResponse(body_of_error(error), status=error.http_status)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
@@ -58,9 +141,9 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Jso
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
     """Answer an unknown path (rest-api 1.6)."""
-    return JsonResponse({"code": 404, "error": "Not found."}, status=404)
+    return error_response(NotFound())
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer a request whose view failed outside DRF. Django has logged the traceback."""
-    return JsonResponse({"code": 1, "error": "Internal server error."}, status=500)
+    return JsonResponse(CRASHED, status=500)

@@ -1,12 +1,13 @@
-"""The realtime router, which tells an SDK where its WebSocket is, and the two health checks."""
+"""The routers, which tell an SDK where its WebSocket and its other services are, and the two health checks."""
 
 import asyncio
 from collections.abc import Awaitable
+from typing import Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from rest_framework.decorators import api_view
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,10 +15,22 @@ from imcore import redis
 from imcore.appsettings import applications
 from imcore.bridge import in_async, in_database
 from imcore.errors import ImError
+from imcore.rest.authentication import Who
+from imcore.rest.endpoints import endpoint
+from imcore.rest.openapi import INTEGER, STRING, record
 
 # Clients ask again after this; a planned move does not wait for it but sends `goaway`.
 ROUTE_TTL_SECONDS = 3600
 READY_SECONDS = 3.0
+# What the app router tells the host of (rest-api 11.2): here, one server is all of them.
+SERVERS: Final = (
+    "api_server",
+    "engine_server",
+    "push_server",
+    "rtm_router_server",
+    "stats_server",
+    "play_server",
+)
 
 
 class RouteUnknown(ImError):
@@ -28,7 +41,11 @@ class RouteUnknown(ImError):
     http_status = 404
 
 
-@api_view(["GET"])
+@endpoint(
+    Who.ANYBODY,
+    takes={"appId": STRING, "secure": STRING},
+    answers=record(groupId=STRING, server=STRING, secondary=STRING, ttl=INTEGER),
+)
 def route(request: Request) -> Response:
     """Answer `GET /v1/route?appId=…` with the WebSocket URL (realtime-protocol 1.3).
 
@@ -41,9 +58,22 @@ def route(request: Request) -> Response:
         application = in_async(applications.get, app_id)
         if application is None or not application.is_active:
             raise RouteUnknown
-    origin = settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
-    server = f"ws{origin.removeprefix('http')}/"
+    server = f"ws{_origin(request).removeprefix('http')}/"
     return Response({"groupId": "g0", "server": server, "secondary": server, "ttl": ROUTE_TTL_SECONDS})
+
+
+@endpoint(Who.ANYBODY, takes={"appId": STRING}, answers=record(ttl=INTEGER, **dict.fromkeys(SERVERS, STRING)))
+def app_route(request: Request) -> Response:
+    """Answer `GET /2/route?appId=…` with the host of each service, without scheme: SDKs put `https://` before it.
+
+    They ask a fixed host, so they come here only where its name leads here (rest-api 11.2).
+    """
+    return Response({"ttl": ROUTE_TTL_SECONDS, **dict.fromkeys(SERVERS, urlsplit(_origin(request)).netloc)})
+
+
+def _origin(request: Request) -> str:
+    """Return where clients reach this server."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:

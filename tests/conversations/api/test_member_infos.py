@@ -204,11 +204,10 @@ class _AYearLater(datetime):
     ],
 )
 async def test_what_cannot_be_read_is_refused(signed_in: SignIn, application: Application, query: Json) -> None:
-    """400 with code 1 and what is wrong (rest-api 4.1)."""
+    """400 with code 1 and the name of what is wrong (rest-api 4.1)."""
     tom = await signed_in("tom")
 
     refused = await ask(application, tom, PATH, **query)
 
-    assert refused.status_code == 400
-    assert (refused.json()["code"], refused.json()["error"]) == (1, "Bad parameter.")
-    assert refused.json()["detail"]
+    assert (refused.status_code, refused.json()["code"]) == (400, 1)
+    assert refused.json()["error"].split()[0] in ("cid", "where", "clientId", "$in")

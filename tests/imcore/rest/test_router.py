@@ -169,6 +169,24 @@ async def test_a_host_that_is_none_is_refused_as_json() -> None:
     assert answer["Access-Control-Allow-Origin"] == "*"
 
 
+@pytest.mark.parametrize(
+    ("public_url", "host"),
+    [("", "testserver"), ("https://im.example.com", "im.example.com"), ("http://h:8000", "h:8000")],
+)
+@pytest.mark.parametrize("path", ["/2/route", "//2/route/"])
+async def test_the_app_router_names_the_host_of_every_service(
+    path: str, public_url: str, host: str, settings: DjangoSettings, application: Application
+) -> None:
+    """rest-api 15: item 55. All keys, without scheme: JavaScript and Swift put `https://` before them."""
+    settings.PUBLIC_URL = public_url
+
+    answer = await ask(path, f"appId={application.app_id}")
+
+    assert answer.status_code == 200
+    services = ["api_server", "engine_server", "play_server", "push_server", "rtm_router_server", "stats_server"]
+    assert answer.json() == {"ttl": 3600, **dict.fromkeys(services, host)}
+
+
 async def test_the_process_says_that_it_lives() -> None:
     """/healthz depends on nothing."""
     answer = await ask("/healthz")

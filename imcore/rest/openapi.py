@@ -1,0 +1,105 @@
+"""The OpenAPI document of the REST API, `/docs/openapi.json`: made from what `endpoint` is told, by drf-spectacular.
+
+Endpoints describe what they take and answer in JSON Schema, with the words below; their docstrings are the text.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from imcore import limits
+from imcore.rest.authentication import Who
+
+Schema = Mapping[str, Any]
+
+STRING: Final[Schema] = {"type": "string"}
+INTEGER: Final[Schema] = {"type": "integer"}
+BOOLEAN: Final[Schema] = {"type": "boolean"}
+OBJECT: Final[Schema] = {"type": "object"}
+DATE: Final[Schema] = {"type": "string", "format": "date-time", "example": "2026-01-02T03:04:05.006Z"}
+CLIENT_ID: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": limits.CLIENT_ID_MAX_CHARACTERS}
+PAGING: Final[Mapping[str, Schema]] = {"limit": INTEGER, "skip": INTEGER}
+# Part of the answer of every endpoint that has nothing to say.
+NOTHING: Final[Schema] = {"type": "object"}
+
+_ERROR: Final[Schema] = {
+    "type": "object",
+    "required": ["code", "error"],
+    "properties": {"code": INTEGER, "error": STRING, "detail": STRING},
+}
+SECURITY_SCHEMES: Final = {
+    name: {"type": "apiKey", "in": "header", "name": header, "description": text}
+    for name, header, text in (
+        ("appId", "X-LC-Id", "The App ID."),
+        ("appKey", "X-LC-Key", "The App Key."),
+        ("masterKey", "X-LC-Key", "The Master Key, followed by `,master`."),
+        ("session", "X-LC-Session", "The session token of a user."),
+        ("imSession", "X-LC-IM-Session-Token", "The token of an open session, with `client_id` in the query."),
+    )
+}
+_KEYS: Final[Mapping[Who, list[dict[str, list[str]]]]] = {
+    Who.ANYBODY: [],
+    Who.APPLICATION: [{"appId": [], "appKey": []}, {"appId": [], "masterKey": []}],
+    Who.USER: [{"appId": [], "appKey": [], "session": []}],
+    Who.CLIENT: [{"appId": [], "appKey": [], "imSession": []}],
+    Who.MASTER: [{"appId": [], "masterKey": []}],
+}
+
+
+def array(of: Schema) -> Schema:
+    """Describe a list."""
+    return {"type": "array", "items": of}
+
+
+def record(**fields: Schema) -> Schema:
+    """Describe an object that has these fields at least."""
+    return {"type": "object", "required": sorted(fields), "properties": fields}
+
+
+def one_of(*schemas: Schema) -> Schema:
+    """Describe what is one or the other."""
+    return {"anyOf": list(schemas)}
+
+
+def describe(
+    method: str,
+    view: Any,
+    *,
+    who: Who,
+    needs: Mapping[str, Schema],
+    takes: Mapping[str, Schema],
+    answers: Schema,
+) -> Any:
+    """Return the decorator by which drf-spectacular learns what an endpoint is, for one of its methods."""
+    in_query = method in ("GET", "DELETE")
+    text = view.__doc__ or ""
+    fields = {**needs, **takes}
+    body = {"type": "object", "properties": fields, **({"required": sorted(needs)} if needs else {})}
+    client = {"client_id": CLIENT_ID} if who is Who.CLIENT else {}
+    queried = {**client, **(fields if in_query else {})}
+    return extend_schema(
+        operation_id=f"{view.__module__.rpartition('.')[2]}_{view.__name__}",
+        tags=[view.__module__.rpartition(".")[2]],
+        summary=text.partition("\n\n")[0],
+        description=" ".join(text.split()),
+        parameters=[
+            OpenApiParameter(name, dict(schema), OpenApiParameter.QUERY, required=name in needs or name in client)
+            for name, schema in queried.items()
+        ],
+        request=None if in_query or not fields else {"application/json": body},
+        responses={200: answers, "default": OpenApiResponse(dict(_ERROR), "What is wrong.")},
+        # A scheme beside another in one entry means both; the types of drf-spectacular know names only.
+        auth=cast(Any, _KEYS[who]),
+    )
+
+
+def one_version(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, str, str, Any]]:
+    """Leave one of the two versions under which every path is served: 1.2 for messaging, which its guide documents."""
+    return [one for one in endpoints if not one[0].startswith("/1.1/" if "/rtm/" in one[0] else "/1.2/")]
+
+
+def with_security_schemes(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add the headers that say who asks."""
+    result.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+    return result

@@ -1,0 +1,12 @@
+"""Paths below `/1.1/` and `/1.2/` that are no app's."""
+
+from django.urls import path, re_path
+
+from imcore.rest import basics
+from imcore.rest.endpoints import resource
+
+urlpatterns = [
+    path("date", resource(GET=basics.date)),
+    path("ping", resource(GET=basics.ping)),
+    re_path(r"^(?:stats|statistics|always_collect|open/collect)(?:/.*)?$", basics.drop_statistics),
+]
