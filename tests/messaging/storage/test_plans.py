@@ -286,7 +286,7 @@ def patch(crowd: Crowd, *, is_recall: bool) -> Any:
             for one in stored
             if isinstance(one, messages.Stored)
         ]
-        changed = patches.apply(changes, judge=lambda *facts: None, clock=lambda: T)
+        changed = patches.apply(changes, judge=lambda *facts: None, clock=lambda: T + MESSAGES)
         transaction.set_rollback(True)
     return changed.unread
 
