@@ -14,7 +14,7 @@ LEASE_SECONDS = 10
 # How long the dead are remembered, so that every node sees that they are.
 MOURNING_SECONDS = 60
 
-# KEYS: the lease, and all nodes by their last heartbeat. ARGV: the node, LEASE_SECONDS, MOURNING_SECONDS. Answers
+# KEYS: the lease, and all nodes by their last heartbeat. ARGV: the node, how long it lives, MOURNING_SECONDS. Answers
 # whether the lease was there still, the time in seconds, and the nodes that have died with their last heartbeats.
 _BEAT = """
 local before = redis.call('SET', KEYS[1], '1', 'EX', ARGV[2], 'GET')
@@ -38,17 +38,19 @@ class Beat(NamedTuple):
 
 
 class Lease:
-    """The lease of one node."""
+    """The lease of one node among those of a key, for so many seconds."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, *, among: str = redis.NODES, seconds: int = LEASE_SECONDS) -> None:
         self._node = node
+        self._among = among
+        self._seconds = seconds
         self._last_at: float | None = None
         self._mourned: frozenset[str] = frozenset()
 
     async def beat(self) -> Beat:
         """Renew the lease. Raises RedisError."""
         was_there, now, dead = await redis.client().eval(
-            _BEAT, 2, redis.node_key(self._node), redis.NODES, self._node, str(LEASE_SECONDS), str(MOURNING_SECONDS)
+            _BEAT, 2, redis.node_key(self._node), self._among, self._node, str(self._seconds), str(MOURNING_SECONDS)
         )
         died_at = {name.decode(): float(at) for name, at in zip(dead[::2], dead[1::2], strict=True)}
         last_at, self._last_at = self._last_at, time.monotonic()
@@ -65,5 +67,5 @@ class Lease:
         """Be gone for the others at once, and in order. Raises RedisError."""
         pipeline = redis.client().pipeline(transaction=False)
         pipeline.delete(redis.node_key(self._node))
-        pipeline.zrem(redis.NODES, self._node)
+        pipeline.zrem(self._among, self._node)
         await pipeline.execute()

@@ -1,5 +1,6 @@
 """Who of the nodes is alive, as they tell each other through Redis."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,16 +10,16 @@ from imcore.delivery import lease
 from imcore.delivery.lease import Beat, Lease
 from tests.processes import eventually
 
+NODES = "imcore:nodes:test"  # not the one of the server that other tests have left running
+
 
 @pytest.fixture
 async def leases(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Lease, Lease]]:
     """Two nodes whose leases are short and their heartbeats far apart, so that tests say when they beat."""
     if not redis.is_configured():
         pytest.skip("nodes meet in Redis")
-    monkeypatch.setattr(lease, "LEASE_SECONDS", 1)
     monkeypatch.setattr(lease, "HEARTBEAT_SECONDS", 60.0)
-    monkeypatch.setattr(redis, "NODES", "imcore:nodes:test")
-    here, there = Lease("here"), Lease("there")
+    here, there = [Lease(name, among=NODES, seconds=1) for name in ("here", "there")]
     yield here, there
     await here.give_up()
     await there.give_up()
@@ -47,13 +48,13 @@ async def test_a_node_that_stops_in_order_is_not_missed(leases: tuple[Lease, Lea
     await there.give_up()
 
     assert not await redis.client().exists(redis.node_key("there"))
-    assert await redis.client().zrange(redis.NODES, 0, -1) == [b"here"]
+    assert await redis.client().zrange(NODES, 0, -1) == [b"here"]
 
 
 async def test_who_was_dead_before_a_node_began_is_not_its_concern(leases: tuple[Lease, Lease]) -> None:
     """Nobody was here then."""
     here, _ = leases
-    await redis.client().zadd(redis.NODES, {"long ago": 1})
+    await redis.client().zadd(NODES, {"long ago": int(time.time()) - 5})
 
     beats = [await here.beat(), await here.beat()]
 
