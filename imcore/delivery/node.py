@@ -242,7 +242,8 @@ def _delivery(application: int, frames: list[Any], order: Any) -> Delivery:
 
 
 def _here_since_ms(session: LocalSession, name: str) -> int:
-    return (session.seated_ms or 0) if name == session.room else session.caught_up_ms
+    # A seat is timed before it is taken, so what was said within its millisecond was said before.
+    return (session.seated_ms or 0) + 1 if name == session.room else session.caught_up_ms
 
 
 node = Node()
