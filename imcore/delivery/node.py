@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from imcore import identifiers, metrics, redis
 from imcore.delivery.encoding import Delivery, Frame, Order, Priority
-from imcore.delivery.ordering import Found, Late, Missing, Sequencer, Ways
+from imcore.delivery.ordering import LOOK_UP_SECONDS, Found, Late, Missing, Sequencer, Ways
 from imcore.delivery.presence import LocalSession, Presence
 from imcore.errors import ImError
 from imcore.identifiers import RisingClock
@@ -64,6 +64,7 @@ class Node:
         self._reporters: list[Reporter] = []
         self._searches: set[asyncio.Task[None]] = set()
         self._doubtful_since_ms: int | None = None
+        self._is_rechecking = False
         self._reader: asyncio.Task[None] | None = None
 
     def deliver(self, delivery: Delivery, skip: object = None) -> None:
@@ -84,13 +85,15 @@ class Node:
         Else it would be missed when the next thing comes, which may be tomorrow.
         """
         since_ms = identifiers.now_ms() - int((seconds + DOUBT_SECONDS) * 1000)
-        if self._doubtful_since_ms is None:
-            self._own(self._recheck(), "rechecking")
         self._doubtful_since_ms = min(since_ms, self._doubtful_since_ms or since_ms)
+        if not self._is_rechecking:
+            self._is_rechecking = True
+            self._own(self._recheck(), "rechecking")
 
     async def _recheck(self) -> None:
-        """Ask again if there is doubt again meanwhile."""
+        """Ask, and ask again if there is doubt again meanwhile."""
         while (since_ms := self._doubtful_since_ms) is not None:
+            self._doubtful_since_ms = None
             count = 0
             for application, names in self.presence.local_names():
                 for reporter in self._reporters:
@@ -107,11 +110,10 @@ class Node:
                         order = Order(one.stream, one.position, follows=True, at_ms=one.at_ms)
                         self.deliver(Delivery(application, [Frame(list(one.names), b"")], order))
             logger.info("Others may not have reached this node; compared %d streams with what is stored", count)
-            if self._doubtful_since_ms == since_ms:
-                self._doubtful_since_ms = None
+        self._is_rechecking = False
 
     def _completes(self, stream: str) -> bool:
-        return stream.partition("/")[0] in self._finders
+        return _kind(stream) in self._finders
 
     def _look_up(self, missing: Missing, take: Callable[[Found | None], None]) -> None:
         self._own(self._search(missing, take), "looking up")
@@ -124,9 +126,11 @@ class Node:
     async def _search(self, missing: Missing, take: Callable[[Found | None], None]) -> None:
         found = None
         try:
-            found = await self._finders[missing.stream.partition("/")[0]](missing)
-        except ImError as error:
-            logger.warning("What is missing of %s could not be looked up: %s", missing.stream, error)
+            # Its result is not waited for longer, so it may not wait for its turn longer either.
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                found = await self._finders[_kind(missing.stream)](missing)
+        except (ImError, TimeoutError) as error:
+            logger.warning("What is missing of %s could not be looked up: %r", missing.stream, error)
         except Exception:
             logger.exception("What is missing of %s could not be looked up", missing.stream)
         take(found)
@@ -239,6 +243,10 @@ class Node:
 
 def _delivery(application: int, frames: list[Any], order: Any) -> Delivery:
     return Delivery(application, [Frame(*fields) for fields in frames], None if order is None else Order(*order))
+
+
+def _kind(stream: str) -> str:
+    return stream.partition("/")[0]
 
 
 def _here_since_ms(session: LocalSession, name: str) -> int:

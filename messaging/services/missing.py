@@ -13,7 +13,7 @@ from imcore.delivery.encoding import Delivery, Priority, encode
 from imcore.delivery.node import Reached
 from imcore.delivery.ordering import Found, Late, Missing
 from imcore.delivery.presence import room
-from messaging.events import Mentions, MessageSent, conversation_of, stream
+from messaging.events import MessageSent, conversation_of, stream
 from messaging.services import sending
 from messaging.storage import missing as storage
 from messaging.storage.history import StoredMessage
@@ -77,13 +77,13 @@ def _delivery(missing: Missing, found: MissingMessages, message: StoredMessage, 
         timestamp_ms=message.timestamp_ms,
         sender=message.sender,
         body=message.body,
-        mentions=Mentions(message.mention_ids, message.mention_all),
+        mentions=message.mentions,
         wants_receipt=wants_receipt,
         priority=Priority.HIGH,
         to=(room(conversation),) if kind is Kind.CHAT_ROOM else members,
         is_transient=False,
     )
     delivery = encode(missing.application, event)
-    if sending.take_untold(message.message_id):
+    if sending.is_untold(message.message_id):
         return delivery._replace(frames=[frame._replace(but=message.sender) for frame in delivery.frames])
     return delivery

@@ -253,12 +253,12 @@ async def _store(
     return acknowledgement, event
 
 
-def take_untold(message_id: str) -> bool:
-    """Return whether this message's sender is here, was told to send it again, and nobody has heard of it yet.
+def is_untold(message_id: str) -> bool:
+    """Return whether this message's sender is here, and was told to send it again: it knows it by the acknowledgement.
 
-    Somebody is about to; the sender will recognise it by the acknowledgement.
+    What is published of the resend is dropped wherever the message was passed on by then (imcore/delivery/ordering.py).
     """
-    return _untold.pop(message_id, None) is not None
+    return message_id in _untold
 
 
 def _note_untold(message_id: str, said: _Said) -> None:

@@ -9,7 +9,7 @@ from conversations.policy import Kind
 from conversations.storage import waiting
 from conversations.storage.waiting import Asking, Unacknowledged
 from imcore import limits
-from messaging.events import Mentions, MessageKept, MessagePatched, UnreadConversation
+from messaging.events import MessageKept, MessagePatched, UnreadConversation
 from messaging.models import DeviceState
 from messaging.storage import unread
 from messaging.storage.history import COLUMNS, StoredMessage, stored_message
@@ -108,7 +108,6 @@ class Missed(NamedTuple):
     """
 
     device: DeviceNow
-
     unread: Sequence[UnreadConversation]
     patches: Sequence[MessagePatched]
     messages: Sequence[MessageKept]
@@ -214,7 +213,7 @@ def _kept(message: StoredMessage, place: Unacknowledged, has_more: bool, client_
         timestamp_ms=message.timestamp_ms,
         sender=message.sender,
         body=message.body,
-        mentions=Mentions(message.mention_ids, message.mention_all),
+        mentions=message.mentions,
         patch_ms=message.patch_ms,
         has_more=has_more,
         client_id=client_id,
@@ -244,7 +243,7 @@ def _patched(client_id: str, patch_ms: int, conversation: int, *row: Any) -> Mes
         timestamp_ms=message.timestamp_ms,
         sender=message.sender,
         body=message.body,
-        mentions=Mentions(message.mention_ids, message.mention_all),
+        mentions=message.mentions,
         is_recalled=bool(is_recalled),
         patch_ms=patch_ms,
         to=(client_id,),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 from django.db import connection
 
-from messaging.events import Body
+from messaging.events import Body, Mentions
 from messaging.message_types import TEXT
 from messaging.models import Message
 
@@ -77,6 +77,11 @@ class StoredMessage:
         if self.is_binary:
             return Body(None, self.data or b"")
         return Body(self.wire_text, None)
+
+    @property
+    def mentions(self) -> Mentions:
+        """Whom it mentions."""
+        return Mentions(self.mention_ids, self.mention_all)
 
     @property
     def wire_text(self) -> str:

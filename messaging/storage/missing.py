@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from conversations.storage import positions
-from conversations.storage.positions import Audience, latest
+from conversations.storage.audiences import Audience, audience, latest
 from messaging.storage.history import COLUMNS, StoredMessage, stored_message
 
 __all__ = ["MissingMessages", "find", "latest"]
@@ -34,8 +33,8 @@ def find(*, conversation: int, first: int, last: int, since_ms: int, limit: int)
 
     None if the conversation is gone.
     """
-    audience = positions.audience(conversation=conversation)
-    if audience is None:
+    found = audience(conversation=conversation)
+    if found is None:
         return None
     with connection.cursor() as cursor:
         if since_ms:
@@ -43,4 +42,4 @@ def find(*, conversation: int, first: int, last: int, since_ms: int, limit: int)
         else:
             cursor.execute(_BY_SEQ, [conversation, first, last, limit])
         messages = [(stored_message(*row), bool(wants_receipt)) for wants_receipt, *row in cursor.fetchall()]
-    return MissingMessages(audience, messages)
+    return MissingMessages(found, messages)
