@@ -250,8 +250,12 @@ def _kind(stream: str) -> str:
 
 
 def _here_since_ms(session: LocalSession, name: str) -> int:
-    # A seat is timed before it is taken, so what was said within its millisecond was said before.
-    return (session.seated_ms or 0) + 1 if name == session.room else session.caught_up_ms
+    """Return from when on a session should have had everything: what is older it was told otherwise, or is not its own.
+
+    Not from when it was told (gateway/opening.py): what is stored in between comes as itself. A seat is timed before it
+    is taken, and what was said in the millisecond of either was said before.
+    """
+    return 1 + ((session.seated_ms or 0) if name == session.room else session.attached_ms)
 
 
 node = Node()

@@ -103,7 +103,7 @@ class LocalSession(Protocol):
     client_id: str
     config_bitmap: int
     room: str | None  # the chat room it is in; written here only
-    caught_up_ms: int  # it was told of all that had happened by then
+    attached_ms: int  # since when it is reachable; what was stored before is in what it is told when it opens
     seated_ms: int | None  # when it entered the room
 
     @property

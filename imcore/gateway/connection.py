@@ -43,7 +43,7 @@ class Session:
     """
 
     __slots__ = (
-        "_event", "_header", "_offer", "_opening", "caught_up_ms", "client_id", "config_bitmap", "connection",
+        "_event", "_header", "_offer", "_opening", "attached_ms", "client_id", "config_bitmap", "connection",
         "deliver", "device", "has_will", "key", "room", "seated_ms", "sheds", "tag", "token_generation",
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ class Session:
         self.has_will = False
         self.room: str | None = None
         self.seated_ms: int | None = None
-        self.caught_up_ms = identifiers.now_ms()
+        self.attached_ms = identifiers.now_ms()
         self._header = codec.header(client_id=client_id)
         self._event = connection.event
         self._offer = connection.outbound.offer
@@ -117,7 +117,6 @@ class Session:
     def catch_up(self, events: Sequence[object], told: Mapping[str, int]) -> None:
         """Let notices through, once these events are told: `opened`, which precedes all, has gone out (4)."""
         assert self._opening is not None
-        self.caught_up_ms = identifiers.now_ms()
         self._opening.catch_up(events, told)
 
     def settle(self) -> None:
@@ -287,6 +286,7 @@ class Connection:
                 self._tell_of_end(before)
             node.presence.detach(self._application.pk, before)
         await node.presence.attach(self._application.pk, session)
+        session.attached_ms = identifiers.now_ms()
         if self.is_closing:
             # The socket went while Redis was being told; `end` has seen a lane without this session.
             node.presence.detach(self._application.pk, session)

@@ -26,7 +26,7 @@ class Session:
         self.client_id = client_id
         self.config_bitmap = 187
         self.room: str | None = None
-        self.caught_up_ms = 0
+        self.attached_ms = 0
         self.seated_ms: int | None = None
         self.got: list[bytes] = []
         self._sheds_above = sheds_above

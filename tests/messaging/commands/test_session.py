@@ -360,7 +360,7 @@ class FarSession:
         self.client_id = client_id
         self.config_bitmap = 187
         self.room: str | None = None
-        self.caught_up_ms = 0
+        self.attached_ms = 0
         self.seated_ms: int | None = None
 
     @property
