@@ -1,8 +1,11 @@
-"""The only two doors between async and sync code.
+"""The only doors between async and sync code.
 
 *Into the database*: storage functions are plain synchronous units of work; `in_database` runs one on a bounded pool of
 threads, each with a database connection of its own. When all threads are busy, calls wait their turn here, and the
 database's own time limits (`DATABASE_WAIT_SECONDS`) bound how long that can be.
+
+*To a long calculation*: `calculated` runs a password hash on threads of their own, so that neither the loop nor the
+database's threads wait for it.
 
 *Into async*: `in_async` runs one service coroutine from a view, a Celery task or a management command.
 """
@@ -31,6 +34,7 @@ DEADLOCK = "40P01"
 TRIES = 3
 
 _threads = ThreadPoolExecutor(max_workers=settings.DATABASE_THREADS, thread_name_prefix="database")
+_calculating = ThreadPoolExecutor(max_workers=settings.PASSWORD_THREADS, thread_name_prefix="calculation")
 
 
 def _unit_of_work(work: Callable[[], T]) -> T:
@@ -65,6 +69,11 @@ async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(_threads, _unit_of_work, partial(work, *args, **kwargs))
+
+
+async def calculated(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a calculation that takes long, and touches no database, and return what it returns."""
+    return await asyncio.get_running_loop().run_in_executor(_calculating, partial(work, *args, **kwargs))
 
 
 def in_async(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:

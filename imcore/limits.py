@@ -37,6 +37,17 @@ CONVERSATION_LOOKUP_MAX: Final = 1000  # 4.4: when `where` bounds objectId by $i
 MEMBER_LIST_MAX: Final = 50  # 4.5: conv/members
 CONVERSATION_ID_MAX_CHARACTERS: Final = 64  # ours are 24 hexadecimal digits; imported ids may differ
 
+OBJECT_ID_MAX_CHARACTERS: Final = 64  # rest-api 5: ours are 24 hexadecimal digits; imported ids may differ
+USERNAME_MAX_CHARACTERS: Final = 255  # ours: no source says
+EMAIL_MAX_CHARACTERS: Final = 254  # RFC 5321: the longest address that can be delivered to
+PHONE_MAX_CHARACTERS: Final = 24  # ours: E.164 has 15 digits at most
+PLATFORM_MAX_CHARACTERS: Final = 64  # ours
+PLATFORM_UID_MAX_CHARACTERS: Final = 255  # ours
+USER_MAX_BYTES: Final = 128 * 1024  # ours, as of a conversation's attributes; the hosted service's is 16 MB
+USER_TOKEN_CHARACTERS: Final = 25  # rest-api 10.2: "25 lower-case alphanumerics"
+LOGIN_FAILURES_MAX: Final = 6  # rest-api 4.1, 219: one more, all within …
+LOGIN_FAILURES_MINUTES: Final = 15  # … and locked for as long after the last one
+
 REST_PAGE_DEFAULT: Final = 100  # rest-api 6.1
 REST_PAGE_MAX: Final = 1000  # rest-api 6.1
 REST_SKIP_MAX: Final = 1_000_000  # ours: no source says; the database reads what it skips

@@ -59,6 +59,7 @@ CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS") + ([PUBLIC_URL] if PUBLIC_
 
 INSTALLED_APPS = [
     "imcore",
+    "imcore.accounts",
     "hooks",
     "pushnotify",
     "conversations",
@@ -191,7 +192,17 @@ STORE_BACKLOG = int(_number("IMCORE_STORE_BACKLOG", 20_000))
 CONVERSATION_CACHE = int(_number("IMCORE_CONVERSATION_CACHE", 500_000))
 DRAIN_SECONDS = _number("IMCORE_DRAIN_SECONDS", 5)
 QUERY_SECONDS = _number("IMCORE_QUERY_SECONDS", 2)
+PASSWORD_THREADS = int(_number("IMCORE_PASSWORD_THREADS", 2))
+PASSWORD_BACKLOG = int(_number("IMCORE_PASSWORD_BACKLOG", 200))
 
+# Of users and of administrators. scrypt needs no further library; the last two are of imported users, and every hash
+# that is not the first's is replaced at the next log-in.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "imcore.accounts.hashers.LeanCloudHasher",
+    "imcore.accounts.hashers.ImportedBcryptHasher",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},

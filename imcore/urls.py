@@ -14,6 +14,7 @@ from imcore.rest.endpoints import resource
 # Whatever has no other path in the two versions is served under both (rest-api 1.5).
 both_versions: list[URLPattern | URLResolver] = [
     path("", include("imcore.rest.urls")),
+    path("", include("imcore.accounts.api.urls")),
     path("", include("conversations.api.urls")),
     path("<path:unserved>", upstream.unknown_path),
 ]

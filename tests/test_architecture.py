@@ -17,6 +17,7 @@ import pytest
 from conversations import events as conversation_events
 from conversations.services.attributes import RESERVED_KEYS
 from imcore import errors
+from imcore.accounts import errors as account_errors
 from imcore.appsettings import named_fields
 from imcore.delivery.encoding import encoded_events
 from imcore.errors import ImError
@@ -185,7 +186,8 @@ def test_every_handler_serves_a_command_that_a_client_can_send() -> None:
 
 ERRORS = [
     error
-    for _, error in getmembers(errors, isclass)
+    for module in (errors, account_errors)
+    for _, error in getmembers(module, isclass)
     if issubclass(error, ImError) and error is not ImError and "code" in vars(error)
 ]
 

@@ -9,9 +9,10 @@ import orjson
 from conversations.events import AttributesUpdated
 from conversations.models import ConversationSettings
 from conversations.policy import Action, Kind, Roster, standing
-from conversations.services import directory, operators, permissions
+from conversations.services import directory, permissions
 from conversations.services.permissions import Seated, features_of
 from conversations.storage import attributes
+from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
 from imcore.delivery import router
 from imcore.delivery.presence import room
@@ -25,9 +26,6 @@ RESERVED_KEYS = frozenset(
         "msg", "bin", "msg_mid", "msg_from", "msg_timestamp", "patch_timestamp", "mention_all", "mention_pids",
     }
 )  # fmt: skip
-
-# Above what anyone nests by hand, below what any JSON writer on the way to a query's result takes (orjson: 254).
-DEPTH_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +74,18 @@ async def update(
 
     check(conversation.roster)
     requested = _read(requested_text, settings)
-    changes = {operators.path_of(key, depth_max=DEPTH_MAX): value for key, value in requested.items()}
+    try:
+        changes = {path_of(key): value for key, value in requested.items()}
+    except UnfitAttributes as unfit:
+        raise ConversationUpdateFailed(str(unfit)) from unfit
     if not changes:
         return UpdatedAttributes(conversation.updated_ms, {}, {})
 
     def change(before: Mapping[str, Any]) -> dict[str, Any]:
-        after = operators.applied(before, changes)
+        try:
+            after = applied(before, changes)
+        except UnfitAttributes as unfit:
+            raise ConversationUpdateFailed(str(unfit)) from unfit
         _check(after, settings, ConversationUpdateFailed)
         return after
 
@@ -128,22 +132,7 @@ def _read(text: str, settings: ConversationSettings) -> dict[str, Any]:
 
 
 def _check(attributes: dict[str, Any], settings: ConversationSettings, error: type[ImError]) -> None:
-    _check_storable(attributes, error, depth=0)
-    if len(orjson.dumps(attributes)) > settings.attributes_max_bytes:
-        raise error(f"Attributes have at most {settings.attributes_max_bytes} bytes as JSON.")
-
-
-def _check_storable(value: object, error: type[ImError], *, depth: int) -> None:
-    if depth > DEPTH_MAX:
-        raise error(f"Attributes nest deeper than {DEPTH_MAX}.")
-    match value:
-        case str() if "\0" in value:
-            # PostgreSQL's jsonb cannot hold it, so neither engine takes it.
-            raise error("Attributes cannot contain the character U+0000.")
-        case dict():
-            for key, item in value.items():
-                _check_storable(key, error, depth=depth)
-                _check_storable(item, error, depth=depth + 1)
-        case list():
-            for item in value:
-                _check_storable(item, error, depth=depth + 1)
+    try:
+        check_storable(attributes, max_bytes=settings.attributes_max_bytes)
+    except UnfitAttributes as unfit:
+        raise error(str(unfit)) from unfit

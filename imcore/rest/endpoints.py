@@ -41,6 +41,7 @@ class Endpoint:
     needs: Mapping[str, Schema] = field(default_factory=dict)
     takes: Mapping[str, Schema] = field(default_factory=dict)
     answers: Schema = field(default_factory=lambda: NOTHING)
+    status: int = 200
 
 
 def endpoint(
@@ -50,14 +51,16 @@ def endpoint(
     needs: Mapping[str, Schema] | None = None,
     takes: Mapping[str, Schema] | None = None,
     answers: Schema = NOTHING,
+    status: int = 200,
 ) -> Callable[[View], Endpoint]:
     """Make an endpoint of a view: a function of the request and of what the path names, which returns the answer.
 
     `rate` counts every request; `needs` and `takes` are the parameters that must and may be there, by name.
+    `status`: 201 if it answers so when it has made something.
     """
 
     def make(view: View) -> Endpoint:
-        return Endpoint(view, who, rate, needs or {}, takes or {}, answers)
+        return Endpoint(view, who, rate, needs or {}, takes or {}, answers, status)
 
     return make
 
@@ -75,7 +78,9 @@ def _handler(method: str, of: Endpoint) -> Callable[..., HttpResponseBase]:
     def handle(self: "Resource", request: Request, *args: Any, **path: Any) -> HttpResponseBase:
         return of.view(request, **path)
 
-    described = openapi.describe(method, of.view, who=of.who, needs=of.needs, takes=of.takes, answers=of.answers)
+    described = openapi.describe(
+        method, of.view, who=of.who, needs=of.needs, takes=of.takes, answers=of.answers, status=of.status
+    )
     handler: Callable[..., HttpResponseBase] = described(handle)
     return handler
 

@@ -70,6 +70,7 @@ def describe(
     needs: Mapping[str, Schema],
     takes: Mapping[str, Schema],
     answers: Schema,
+    status: int,
 ) -> Any:
     """Return the decorator by which drf-spectacular learns what an endpoint is, for one of its methods."""
     in_query = method in ("GET", "DELETE")
@@ -88,7 +89,7 @@ def describe(
             for name, schema in queried.items()
         ],
         request=None if in_query or not fields else {"application/json": body},
-        responses={200: answers, "default": OpenApiResponse(dict(_ERROR), "What is wrong.")},
+        responses={200: answers, status: answers, "default": OpenApiResponse(dict(_ERROR), "What is wrong.")},
         # A scheme beside another in one entry means both; the types of drf-spectacular know names only.
         auth=cast(Any, _KEYS[who]),
     )

@@ -1,25 +1,46 @@
-"""What an update asks of attributes: dotted keys, values, and the operators of `__op` (realtime-protocol 4.6.1).
+"""Attributes: what developers write on conversations and users, as JSON, and what an update asks of them.
 
     {"name": "x"}                                     replaces a top-level key
     {"attr.topic": "y"}                               changes one key inside `attr` and leaves the others
     {"attr.count": {"__op": "Increment", "amount": 1}}
 
-Pure: nothing here reads a database, and no argument is changed.
+The operators are those of realtime-protocol 4.6.1 and rest-api 5.1, but for relations, which do not exist here. Pure:
+nothing here reads a database, and no argument is changed.
 """
 
 import copy
+import json
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imcore.errors import ConversationUpdateFailed
+import orjson
 
 Json = Any
 Path = tuple[str, ...]
 
+# Above what anyone nests by hand, below what any JSON writer on the way to a query's result takes (orjson: 254).
+DEPTH_MAX = 64
+
 # What JSON readers of all SDKs, and ours, take for an integer.
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**64 - 1
+
+
+class UnfitAttributes(Exception):
+    """Attributes that cannot be stored, or a change of them that cannot be made; the text says why."""
+
+
+class ColumnDecoder(json.JSONDecoder):
+    """Reads a column of attributes so that it can be written again.
+
+    PostgreSQL writes 1e300 digit by digit, Python's reader makes an integer of it, and no JSON writer of ours takes one
+    so long. This one makes a float again.
+    """
+
+    def decode(self, s: str, *args: Any) -> Json:
+        """Return what the text says."""
+        return orjson.loads(s)
 
 
 class _Absent:
@@ -29,20 +50,20 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def path_of(key: str, *, depth_max: int) -> Path:
-    """Return the steps of a dotted key. Raises ConversationUpdateFailed for one with an empty step, or too many."""
-    steps = tuple(key.split(".", depth_max))
+def path_of(key: str) -> Path:
+    """Return the steps of a dotted key. Raises UnfitAttributes for one with an empty step, or too many."""
+    steps = tuple(key.split(".", DEPTH_MAX))
     if len(steps) > 1 and not all(steps):
-        raise ConversationUpdateFailed(f"{key[:100]!r} has an empty step.")
-    if len(steps) > depth_max:
-        raise ConversationUpdateFailed(f"A key has at most {depth_max} steps.")
+        raise UnfitAttributes(f"{key[:100]!r} has an empty step.")
+    if len(steps) > DEPTH_MAX:
+        raise UnfitAttributes(f"A key has at most {DEPTH_MAX} steps.")
     return steps
 
 
 def applied(attributes: Mapping[str, Json], changes: Mapping[Path, Json]) -> dict[str, Json]:
     """Return the attributes as they are after the changes, which are made one after the other.
 
-    Raises ConversationUpdateFailed if one cannot be made: an unknown or incomplete operator, one that does not fit the
+    Raises UnfitAttributes if one cannot be made: an unknown or incomplete operator, one that does not fit the
     value it meets, a step into something that is not an object.
     """
     touched = {path[0] for path in changes}
@@ -51,6 +72,29 @@ def applied(attributes: Mapping[str, Json], changes: Mapping[Path, Json]) -> dic
     for path, wanted in changes.items():
         _apply(after, path, wanted)
     return after
+
+
+def check_storable(attributes: Mapping[str, Json], *, max_bytes: int) -> None:
+    """Return if attributes can be stored; raise UnfitAttributes if not."""
+    _check_storable(attributes, depth=0)
+    if len(orjson.dumps(attributes)) > max_bytes:
+        raise UnfitAttributes(f"Attributes have at most {max_bytes} bytes as JSON.")
+
+
+def _check_storable(value: object, *, depth: int) -> None:
+    if depth > DEPTH_MAX:
+        raise UnfitAttributes(f"Attributes nest deeper than {DEPTH_MAX}.")
+    match value:
+        case str() if "\0" in value:
+            # PostgreSQL's jsonb cannot hold it, so neither engine takes it.
+            raise UnfitAttributes("Attributes cannot contain the character U+0000.")
+        case dict():
+            for key, item in value.items():
+                _check_storable(key, depth=depth)
+                _check_storable(item, depth=depth + 1)
+        case list():
+            for item in value:
+                _check_storable(item, depth=depth + 1)
 
 
 def _apply(attributes: dict[str, Json], path: Path, wanted: Json) -> None:
@@ -63,7 +107,7 @@ def _apply(attributes: dict[str, Json], path: Path, wanted: Json) -> None:
                 return
             found = inside[step] = {}
         if not isinstance(found, dict):
-            raise ConversationUpdateFailed(f"{_written(path)}: {step!r} is not an object.")
+            raise UnfitAttributes(f"{_written(path)}: {step!r} is not an object.")
         inside = found
     value = operator(inside.get(path[-1], _ABSENT), wanted, path)
     if value is _ABSENT:
@@ -81,7 +125,7 @@ def _operator(path: Path, wanted: Json) -> Operator:
     name = wanted["__op"]
     operator = _OPERATORS.get(name) if isinstance(name, str) else None
     if operator is None:
-        raise ConversationUpdateFailed(f"{_written(path)}: the operators are {', '.join(_OPERATORS)}.")
+        raise UnfitAttributes(f"{_written(path)}: the operators are {', '.join(_OPERATORS)}.")
     return operator
 
 
@@ -94,12 +138,15 @@ def _delete(found: Json, wanted: Json, path: Path) -> Json:
     return _ABSENT
 
 
-def _increment(found: Json, wanted: Json, path: Path) -> Json:
-    amount = wanted.get("amount")
-    before = 0 if found is _ABSENT else found
-    if not _is_number(amount) or not _is_number(before):
-        raise ConversationUpdateFailed(f"{_written(path)}: Increment adds an amount to a number.")
-    return _in_range(before + amount, path)
+def _counting(sign: int) -> Operator:
+    def operator(found: Json, wanted: Json, path: Path) -> Json:
+        amount = wanted.get("amount")
+        before = 0 if found is _ABSENT else found
+        if not _is_number(amount) or not _is_number(before):
+            raise UnfitAttributes(f"{_written(path)}: {wanted['__op']} takes an amount and a number.")
+        return _in_range(before + sign * amount, path)
+
+    return operator
 
 
 def _add(found: Json, wanted: Json, path: Path) -> Json:
@@ -126,21 +173,32 @@ def _bitwise(combine: Callable[[int, int], int]) -> Operator:
         value = wanted.get("value")
         before = 0 if found is _ABSENT else found
         if not _is_integer(value) or not _is_integer(before):
-            raise ConversationUpdateFailed(f"{_written(path)}: {wanted['__op']} combines two integers.")
+            raise UnfitAttributes(f"{_written(path)}: {wanted['__op']} combines two integers.")
         return _in_range(combine(before, value), path)
 
     return operator
 
 
+def _batch(found: Json, wanted: Json, path: Path) -> Json:
+    steps = wanted.get("ops")
+    if not isinstance(steps, list) or any(_operator(path, step) in (_replace, _batch) for step in steps):
+        raise UnfitAttributes(f"{_written(path)}: Batch needs `ops`, a list of other operators.")
+    for step in steps:
+        found = _operator(path, step)(found, step, path)
+    return found
+
+
 _OPERATORS: Mapping[str, Operator] = {
     "Delete": _delete,
-    "Increment": _increment,
+    "Increment": _counting(1),
+    "Decrement": _counting(-1),
     "Add": _add,
     "AddUnique": _add_unique,
     "Remove": _remove,
     "BitAnd": _bitwise(lambda before, value: before & value),
     "BitOr": _bitwise(lambda before, value: before | value),
     "BitXor": _bitwise(lambda before, value: before ^ value),
+    "Batch": _batch,
 }
 
 
@@ -155,7 +213,7 @@ def _is_number(value: Json) -> bool:
 def _in_range(number: int | float, path: Path) -> int | float:
     is_writable = INTEGER_MIN <= number <= INTEGER_MAX if isinstance(number, int) else math.isfinite(number)
     if not is_writable:
-        raise ConversationUpdateFailed(f"{_written(path)}: the number would be out of range.")
+        raise UnfitAttributes(f"{_written(path)}: the number would be out of range.")
     return number
 
 
@@ -163,14 +221,14 @@ def _list(found: Json, path: Path) -> list[Json]:
     if found is _ABSENT:
         return []
     if not isinstance(found, list):
-        raise ConversationUpdateFailed(f"{_written(path)} is not a list.")
+        raise UnfitAttributes(f"{_written(path)} is not a list.")
     return list(found)
 
 
 def _objects(wanted: Json, path: Path) -> list[Json]:
     objects = wanted.get("objects")
     if not isinstance(objects, list):
-        raise ConversationUpdateFailed(f"{_written(path)}: {wanted['__op']} needs `objects`, a list.")
+        raise UnfitAttributes(f"{_written(path)}: {wanted['__op']} needs `objects`, a list.")
     return copy.deepcopy(objects)
 
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.services.operators import applied, path_of
-from imcore.errors import ConversationUpdateFailed
+from imcore.attributes import UnfitAttributes, applied, path_of
 
 Json = Any
 
@@ -99,7 +98,7 @@ def test_any_request_does_what_the_model_does(document: Json, request: Json) -> 
         for key, wanted in request.items():
             expected = changed(expected, key.split("."), wanted)
     except Refused:
-        with pytest.raises(ConversationUpdateFailed):
+        with pytest.raises(UnfitAttributes):
             applied(document, changes(request))
         return
 
@@ -111,7 +110,7 @@ def test_any_request_does_what_the_model_does(document: Json, request: Json) -> 
 
 def changes(request: Json) -> Json:
     """Write a request as its changes."""
-    return {path_of(key, depth_max=64): wanted for key, wanted in request.items()}
+    return {path_of(key): wanted for key, wanted in request.items()}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +119,7 @@ def changes(request: Json) -> Json:
         (1, {"__op": "Increment", "amount": 0.5}, 1.5),
         (2**63, {"__op": "Increment", "amount": 2**63 - 1}, 2**64 - 1),
         (-(2**63) + 1, {"__op": "Increment", "amount": -1}, -(2**63)),
+        (1, {"__op": "Decrement", "amount": 3}, -2),
         (0b1100, {"__op": "BitAnd", "value": 0b1010}, 0b1000),
         (0b1100, {"__op": "BitOr", "value": 0b1010}, 0b1110),
         (0b1100, {"__op": "BitXor", "value": 0b1010}, 0b0110),
@@ -127,12 +127,29 @@ def changes(request: Json) -> Json:
         ([1, [1]], {"__op": "AddUnique", "objects": [True, [1], [True]]}, [1, [1], True, [True]]),
         ([{"a": 1}], {"__op": "AddUnique", "objects": [{"a": 1}, {"a": True}]}, [{"a": 1}, {"a": True}]),
         ([1], {"__op": "Add", "objects": [1, [2]]}, [1, 1, [2]]),
+        ([1], {"__op": "Batch", "ops": [{"__op": "Add", "objects": [2]}, {"__op": "Remove", "objects": [1]}]}, [2]),
         ("x", {"op": "Increment"}, {"op": "Increment"}),
     ],
 )  # fmt: skip
 def test_an_operator_makes_of_a_value(old: Json, operator: Json, new: Json) -> None:
     """Checklist 41."""
     assert json.dumps(applied({"k": old}, {("k",): operator})) == json.dumps({"k": new})
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        {"__op": "Batch"},
+        {"__op": "Batch", "ops": [1]},
+        {"__op": "Batch", "ops": [{"__op": "Batch", "ops": []}]},
+        {"__op": "Batch", "ops": [{"__op": "Add", "objects": [2]}, {"__op": "Increment", "amount": 1}]},
+        {"__op": "AddRelation", "objects": []},
+        {"__op": None},
+    ],
+)
+def test_an_operator_that_is_none_is_refused(operator: Json) -> None:
+    with pytest.raises(UnfitAttributes):
+        applied({"k": [1]}, {("k",): operator})
 
 
 def test_thousands_of_keys_cost_no_more_than_their_number() -> None:

@@ -1,0 +1,145 @@
+"""`/users`, and the same as `/classes/_User` (rest-api 10.1, 10.2)."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from imcore import limits
+from imcore.accounts.api import representation
+from imcore.accounts.api.representation import USER
+from imcore.accounts.api.visitors import visitor_of
+from imcore.accounts.records import Field
+from imcore.accounts.services import managing, registering
+from imcore.bridge import in_async
+from imcore.identifiers import iso_date, now_ms
+from imcore.rest import parameters
+from imcore.rest.authentication import Who, caller_of
+from imcore.rest.bodies import body_of
+from imcore.rest.endpoints import endpoint
+from imcore.rest.exceptions import BadParameter
+from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
+from imcore.rest.parameters import Parameters
+
+# JavaScript asks by the first, Python by the second.
+FETCHES = ("new", "fetchWhenSave")
+SEARCHED: dict[str, Field] = {
+    "objectId": "object_id",
+    "username": "username",
+    "email": "email",
+    "mobilePhoneNumber": "phone",
+}
+
+
+@endpoint(
+    Who.APPLICATION,
+    takes={"username": STRING, "password": STRING, "authData": OBJECT},
+    answers=record(objectId=STRING, createdAt=DATE, sessionToken=STRING),
+    status=201,
+)
+def create(request: Request) -> Response:
+    """Sign up. The session of somebody who was logged in before, which JavaScript sends along, says nothing here."""
+    asked, caller = body_of(request), caller_of(request)
+    whose: dict[str, Any] = {"application": caller.application, "by_master": caller.is_master, "now_ms": now_ms()}
+    if asked.get("authData") and asked.get("password") is None:
+        may_create = not says(request, "failOnNotExist")
+        entered, is_new = in_async(registering.enter_by_account_elsewhere, **whose, asked=asked, may_create=may_create)
+        whole = representation.session(entered)
+        if not is_new:
+            return Response(whole)
+    else:
+        entered = in_async(registering.sign_up, **whose, asked=asked)
+        whole = representation.session(entered)
+    kept = whole if says(request, *FETCHES) or asked.get("authData") else ("objectId", "createdAt", "sessionToken")
+    location = request.build_absolute_uri(f"/1.1/users/{entered.account.object_id}")
+    return Response({key: whole[key] for key in kept}, status=201, headers={"Location": location})
+
+
+@endpoint(Who.APPLICATION, answers=USER)
+def read(request: Request, object_id: str) -> Response:
+    """Answer a user: all of him to himself and the developer, to others what is not private."""
+    visitor = visitor_of(request)
+    account = in_async(managing.read, application=caller_of(request).application, object_id=object_id, visitor=visitor)
+    sees_all = visitor.sees_all_of(account)
+    with_acl = sees_all and says(request, "returnACL")
+    return Response(representation.user(account, with_private=sees_all, with_acl=with_acl))
+
+
+@endpoint(Who.APPLICATION, answers=record(objectId=STRING, updatedAt=DATE))
+def update(request: Request, object_id: str) -> Response:
+    """Change columns of a user, by himself or by the developer."""
+    if request.query_params.get("where"):
+        raise BadParameter("Conditional updates of users are not supported.")
+    updated = in_async(
+        managing.update,
+        application=caller_of(request).application,
+        object_id=object_id,
+        asked=body_of(request),
+        visitor=visitor_of(request),
+        now_ms=now_ms(),
+    )
+    account = updated.account
+    answer = {"objectId": account.object_id, "updatedAt": iso_date(account.updated_ms)}
+    if updated.token is not None:
+        # Without it the SDK that has just changed its password would be logged out by that.
+        answer["sessionToken"] = updated.token
+    if says(request, *FETCHES):
+        whole = representation.user(account, with_private=True, with_acl=True)
+        answer |= {key: whole[key] for key in updated.touched if key in whole}
+    return Response(answer)
+
+
+@endpoint(Who.APPLICATION)
+def delete(request: Request, object_id: str) -> Response:
+    """Delete a user, by himself or by the developer."""
+    account = in_async(
+        managing.own,
+        application=caller_of(request).application,
+        object_id=object_id,
+        visitor=visitor_of(request),
+    )
+    in_async(managing.delete, account=account)
+    return Response({})
+
+
+@endpoint(
+    Who.MASTER,
+    takes={"where": STRING, "count": BOOLEAN, "returnACL": BOOLEAN, **PAGING},
+    answers=record(results=array(USER)),
+)
+def find(request: Request) -> Response:
+    """List users; `where` may name what a user is known by, and nothing else."""
+    asked = parameters.of(request)
+    counts = says(request, "count")
+    found, count = in_async(
+        managing.page,
+        application=caller_of(request).application,
+        among=_among(asked.json_object("where", {})),
+        limit=asked.limit(),
+        skip=asked.skip(),
+        counts=counts,
+    )
+    with_acl = says(request, "returnACL")
+    results = [representation.user(account, with_private=True, with_acl=with_acl) for account in found]
+    return Response({"results": results, "count": count} if counts else {"results": results})
+
+
+def says(request: Request, *names: str) -> bool:
+    """Return whether one of these switches is on, in the query alone: in a body they would be columns."""
+    query = Parameters({}, request.query_params)
+    return any(query.boolean(name, False) for name in names)
+
+
+def _among(where: dict[str, Any]) -> dict[Field, list[str]]:
+    if not where.keys() <= SEARCHED.keys():
+        raise BadParameter(f"where has {', '.join(SEARCHED)} only.")
+    return {SEARCHED[key]: _values(key, condition) for key, condition in where.items()}
+
+
+def _values(key: str, condition: object) -> list[str]:
+    values = condition["$in"] if isinstance(condition, dict) and condition.keys() == {"$in"} else [condition]
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise BadParameter(f'{key} is a text, or {{"$in": [texts]}}.')
+    if len(values) > limits.REST_PAGE_MAX:
+        raise BadParameter(f"$in has at most {limits.REST_PAGE_MAX} texts.")
+    return [one for one in values if "\0" not in one]

@@ -1,0 +1,165 @@
+"""Reading, changing and deleting users: by themselves, or by the developer, who has the master key (rest-api 10.2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imcore.accounts import storage
+from imcore.accounts.errors import EmailUnknown, Forbidden, LogInRequired, UserNotFound
+from imcore.accounts.models import AccountSettings
+from imcore.accounts.records import Account, Field
+from imcore.accounts.services import passwords, profiles, sessions
+from imcore.accounts.services.logging_in import LoggedIn, check_password, find
+from imcore.accounts.storage import Change
+from imcore.appsettings import ApplicationSnapshot
+from imcore.bridge import in_database
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks: the developer (`is_master`), and the user whose session token came along, if it was good."""
+
+    is_master: bool
+    has_token: bool
+    account: Account | None
+
+    def sees_all_of(self, account: Account) -> bool:
+        """Return whether the columns of a user that are nobody else's business may be shown."""
+        return self.is_master or (self.account is not None and self.account.pk == account.pk)
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A user after an update, the columns that were asked for, and the token if it is another one now."""
+
+    account: Account
+    touched: tuple[str, ...]
+    token: str | None
+
+
+async def read(*, application: ApplicationSnapshot, object_id: str, visitor: Visitor) -> Account:
+    """Return a user that the visitor may see. Raises UserNotFound, Forbidden by the user's ACL."""
+    account = await find(application, "object_id", object_id)
+    if account is None:
+        raise UserNotFound
+    if not visitor.sees_all_of(account) and not _may_read(account, visitor):
+        raise Forbidden
+    return account
+
+
+async def own(*, application: ApplicationSnapshot, object_id: str, visitor: Visitor) -> Account:
+    """Return a user that the visitor may change: himself, or anybody for the developer.
+
+    Raises LogInRequired without a session token, Forbidden with one that is void or another user's, UserNotFound.
+    """
+    if visitor.is_master:
+        account = await find(application, "object_id", object_id)
+        if account is None:
+            raise UserNotFound
+        return account
+    if not visitor.has_token:
+        raise LogInRequired
+    if visitor.account is None or visitor.account.object_id != object_id:
+        raise Forbidden
+    return visitor.account
+
+
+async def update(
+    *, application: ApplicationSnapshot, object_id: str, asked: Mapping[str, Any], visitor: Visitor, now_ms: int
+) -> Updated:
+    """Change columns of a user, the password among them, as asked.
+
+    Raises as `own`; the errors of a column; UsernameTaken, EmailTaken, PhoneTaken, LinkedToAnother, ThirdPartyRefused.
+    """
+    account = await own(application=application, object_id=object_id, visitor=visitor)
+    settings = application.of(AccountSettings)
+    columns = profiles.columns_in(asked)
+    # Before the hash, which is dear, and once more under the lock.
+    profiles.changed(account.profile, columns, by_master=visitor.is_master)
+    wanted = asked.get("password")
+    password = None if wanted is None else await passwords.encoded(passwords.readable(wanted))
+    session = None
+    if password is not None and settings.password_change_ends_sessions:
+        session = sessions.new_session(application)
+
+    def change(before: Account) -> Change:
+        after = profiles.changed(before.profile, columns, by_master=visitor.is_master)
+        trusts_clients = visitor.is_master or settings.third_party_logins
+        profiles.check_trusted(before.profile, after, trusts_clients=trusts_clients)
+        return Change(after, profiles.links(after), password, session)
+
+    changed = await in_database(storage.change, user=account.pk, change=change, now_ms=now_ms)
+    touched = tuple(dict.fromkeys(key.partition(".")[0] for key in columns))
+    return Updated(changed, touched, None if session is None else sessions.token_of(application, session.seed))
+
+
+async def change_password(
+    *, application: ApplicationSnapshot, account: Account, old: object, new: object, now_ms: int
+) -> LoggedIn:
+    """Give a user who knows the old password a new one.
+
+    Raises PasswordMissing, InvalidPassword, and as `check_password`.
+    """
+    old_password, new_password = passwords.readable(old), passwords.readable(new)
+    await check_password(application=application, account=account, password=old_password, now_ms=now_ms)
+    ends = application.of(AccountSettings).password_change_ends_sessions
+    return await _set_password(application, account, new_password, ends_sessions=ends, now_ms=now_ms)
+
+
+async def reset_password(*, application: ApplicationSnapshot, object_id: str, password: str, now_ms: int) -> LoggedIn:
+    """Give a user another password on behalf of an administrator: wrong ones are forgiven, the session ends.
+
+    Raises UserNotFound, PasswordMissing, InvalidPassword.
+    """
+    account = await find(application, "object_id", object_id)
+    if account is None:
+        raise UserNotFound
+    readable = passwords.readable(password)
+    return await _set_password(application, account, readable, ends_sessions=True, now_ms=now_ms)
+
+
+async def end_session(*, application: ApplicationSnapshot, object_id: str, now_ms: int) -> None:
+    """Sign a user out of all devices on behalf of an administrator. Raises UserNotFound."""
+    account = await find(application, "object_id", object_id)
+    if account is None:
+        raise UserNotFound
+    await sessions.renew(application=application, account=account, now_ms=now_ms)
+
+
+async def delete(*, account: Account) -> None:
+    """Delete a user; his messages stay."""
+    await in_database(storage.delete, user=account.pk)
+
+
+async def page(
+    *, application: ApplicationSnapshot, among: Mapping[Field, Sequence[str]], limit: int, skip: int, counts: bool
+) -> tuple[list[Account], int]:
+    """Return users, in the order of their ids, that have one of the values in each field; and how many there are."""
+    return await in_database(
+        storage.page, application=application.pk, among=among, limit=limit, skip=skip, counts=counts
+    )
+
+
+async def check_email(application: ApplicationSnapshot, email: str) -> None:
+    """Return if a user has this address. Raises EmailUnknown."""
+    if await find(application, "email", email) is None:
+        raise EmailUnknown
+
+
+def _may_read(account: Account, visitor: Visitor) -> bool:
+    acl = account.profile.acl
+    if acl is None:
+        return True
+    names = ["*"] if visitor.account is None else ["*", visitor.account.object_id]
+    return any(acl.get(name, {}).get("read") is True for name in names)
+
+
+async def _set_password(
+    application: ApplicationSnapshot, account: Account, password: str, *, ends_sessions: bool, now_ms: int
+) -> LoggedIn:
+    change = Change(
+        password=await passwords.encoded(password),
+        session=sessions.new_session(application) if ends_sessions else None,
+    )
+    changed = await in_database(storage.change, user=account.pk, change=lambda before: change, now_ms=now_ms)
+    return LoggedIn(changed, sessions.token_of(application, changed.session.seed))
