@@ -3,15 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from imcore import identifiers, metrics, redis
+from imcore.capabilities import COUNTS_UNREAD
 from imcore.delivery.encoding import Delivery, Frame, Order, Priority
 from imcore.delivery.ordering import Found, Late, Missing, Sequencer, Ways
 from imcore.delivery.presence import LocalSession, Presence
+from imcore.delivery.spreading import Spreader
 from imcore.errors import ImError
 from imcore.identifiers import RisingClock
 from imcore.protocol import codec
@@ -19,6 +21,21 @@ from imcore.protocol import codec
 logger = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 2.0
+
+# An application, a place in a sparse stream, and the clients that were handed what is there.
+HandedOut = Callable[[int, Order, Sequence[str]], None]
+HandedOutT = TypeVar("HandedOutT", bound=HandedOut)
+
+_handed_out: list[HandedOut] = []
+
+
+def handed_out(callback: HandedOutT) -> HandedOutT:
+    """Register who is told which clients that do not count unread were handed what has a place in a sparse stream.
+
+    Nobody else says so: it must neither wait nor raise.
+    """
+    _handed_out.append(callback)
+    return callback
 
 
 # How much two nodes' clocks may differ. A time further ahead says nothing about who was here then.
@@ -64,11 +81,15 @@ class Node:
         self._reporters: list[Reporter] = []
         self._searches: set[asyncio.Task[None]] = set()
         self._doubtful_since_ms: int | None = None
+        self.spreader = Spreader(self._hand_out, self.presence)
         self._reader: asyncio.Task[None] | None = None
 
     def deliver(self, delivery: Delivery, skip: object = None) -> None:
         """Hand a delivery to the sessions here, all but `skip`, in the order of its stream. Never waits."""
-        self._sequencer.submit(delivery, skip)
+        if delivery.spread:
+            self.spreader.submit(delivery, skip)
+        else:
+            self._sequencer.submit(delivery, skip)
 
     def look_up_with(self, kind: str, finder: Finder, reporter: Reporter) -> None:
         """Complete the streams of a kind, those named `kind/…`, with what `finder` finds of what did not come.
@@ -180,6 +201,21 @@ class Node:
                     session.deliver(body, order)
             if frame.leaving or frame.ends:
                 self._take_out(delivery.application, frame, skip)
+        if order is not None and order.is_sparse:
+            self._tell_handed_out(delivery, order)
+
+    def _tell_handed_out(self, delivery: Delivery, order: Order) -> None:
+        clients = self.presence.local_sessions(delivery.application)
+        told = {
+            session.client_id: None
+            for frame in delivery.frames
+            for name in frame.to
+            for session in clients.get(name, ())
+            if not session.config_bitmap & COUNTS_UNREAD
+        }
+        if told:
+            for callback in _handed_out:
+                callback(delivery.application, order, list(told))
 
     def _take_out(self, application: int, frame: Frame, skip: object) -> None:
         for name in frame.to:
@@ -200,6 +236,7 @@ class Node:
                     delivery.application,
                     [list(frame) for frame in delivery.frames],
                     delivery.order,
+                    delivery.spread,
                 ]
                 for delivery in deliveries
             ],
@@ -237,8 +274,9 @@ class Node:
                 self.deliver(_delivery(*fields))
 
 
-def _delivery(application: int, frames: list[Any], order: Any) -> Delivery:
-    return Delivery(application, [Frame(*fields) for fields in frames], None if order is None else Order(*order))
+def _delivery(application: int, frames: list[Any], order: Any, spread: str) -> Delivery:
+    place = None if order is None else Order(*order)
+    return Delivery(application, [Frame(*fields) for fields in frames], place, spread)
 
 
 def _here_since_ms(session: LocalSession, name: str) -> int:
