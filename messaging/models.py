@@ -190,11 +190,11 @@ class ServiceMessage(models.Model):
 class WithheldMessage(models.Model):
     """A message to all subscribers that was deleted for one of them."""
 
-    message = models.ForeignKey(ServiceMessage, on_delete=models.CASCADE, related_name="+", db_index=False)
+    message = models.ForeignKey(ServiceMessage, on_delete=models.CASCADE, related_name="+")
     client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["message", "client_id"], name="withheld_message_once")]
+        constraints = [models.UniqueConstraint(fields=["client_id", "message"], name="withheld_message_once")]
 
     def __str__(self) -> str:
         return f"{self.message_id} from {self.client_id}"

@@ -5,7 +5,6 @@ from typing import Any
 import django.db.models.deletion
 from django.db import migrations, models
 
-
 COLUMNS = [
     ("messaging_servicemessage", "message_id", 22),
     ("messaging_servicemessage", "client_id", 64),
@@ -139,10 +138,7 @@ class Migration(migrations.Migration):
             model_name="withheldmessage",
             name="message",
             field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="messaging.servicemessage",
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="messaging.servicemessage"
             ),
         ),
         migrations.AddConstraint(
@@ -200,7 +196,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="withheldmessage",
-            constraint=models.UniqueConstraint(fields=("message", "client_id"), name="withheld_message_once"),
+            constraint=models.UniqueConstraint(fields=("client_id", "message"), name="withheld_message_once"),
         ),
         migrations.RunPython(compare_bytes, migrations.RunPython.noop),
     ]

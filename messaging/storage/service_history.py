@@ -24,7 +24,7 @@ SELECT * FROM (
   SELECT {columns} FROM {table} WHERE {whose}{bounds} ORDER BY timestamp_ms {direction}, message_id {direction} LIMIT %s
 ) AS part_{number}
 """
-_OWN_COLUMNS = "message_id, timestamp_ms, sender, text, data, is_binary, NULL"
+_OWN_COLUMNS = "message_id, timestamp_ms, sender, text, data, is_binary, CAST(NULL AS bigint)"
 
 _Condition = tuple[str, list[Any]]  # a text with places, and what goes there
 
@@ -83,11 +83,14 @@ def page(
 
 def has_received(*, conversation: int, client_id: str) -> bool:
     """Return whether a system conversation has said something to a client itself, or to everybody."""
-    rows = ServiceMessage.objects.filter(conversation_id=conversation, is_deleted=False)
-    return (
-        rows.filter(audience=Audience.CLIENT, client_id=client_id).exists()
-        or rows.filter(audience=Audience.EVERYBODY, client_id="").exists()
-    )
+    for audience, whose in ((Audience.CLIENT, client_id), (Audience.EVERYBODY, "")):
+        rows = ServiceMessage.objects.filter(
+            conversation_id=conversation, audience=audience, client_id=whose, is_deleted=False
+        )
+        # In an order, or PostgreSQL may read the table until it comes by one.
+        if rows.order_by("timestamp_ms").values_list("pk").first() is not None:
+            return True
+    return False
 
 
 def broadcasts(*, conversation: int, limit: int, skip: int, now_ms: int) -> list[Broadcast]:

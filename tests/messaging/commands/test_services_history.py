@@ -180,22 +180,18 @@ def expected(rows: Sequence[tuple[int, str, int | None]], fields: dict[str, Any]
         for name, prefix in (("t", ""), ("tt", "t"))
     ]
 
-    def is_before(row: tuple[int, str, int | None], bound: tuple[int, str, bool]) -> bool:
-        at_ms, message_id, is_included = bound
-        place, limit = (row[:2], (at_ms, message_id)) if message_id else (row[0], at_ms)
-        return place < limit or (is_included and place == limit)
-
-    def is_behind(row: tuple[int, str, int | None], bound: tuple[int, str, bool]) -> bool:
-        at_ms, message_id, is_included = bound
-        place, limit = (row[:2], (at_ms, message_id)) if message_id else (row[0], at_ms)
-        return place > limit or (is_included and place == limit)
+    def compared(row: tuple[int, str, int | None], bound: tuple[int, str, bool]) -> int:
+        """Return -1 before a bound, 1 behind it, and 0 at it: without an id that is its whole millisecond."""
+        at_ms, message_id, _ = bound
+        place = (row[0], row[1] if message_id else "")
+        return (place > (at_ms, message_id)) - (place < (at_ms, message_id))
 
     older, newer = (end, start) if is_backward else (start, end)
     found = [
         row
         for row in rows
-        if (not older[0] or is_behind(row, older))
-        and (not newer[0] or is_before(row, newer))
+        if (not older[0] or compared(row, older) >= 1 - older[2])
+        and (not newer[0] or compared(row, newer) <= newer[2] - 1)
         and ("lctype" not in fields or row[2] == fields["lctype"])
     ]
     page = found[-fields["limit"] :] if is_backward else found[: fields["limit"]]

@@ -371,11 +371,15 @@ async def test_what_cannot_be_said_is_refused_and_not_kept(
     tom = await signed_in("tom")
     await add(tom, service.cid, "tom")
     room = await started(application, "mary", "jerry")
-    speak = {
-        "clients": lambda one, text="x": one.tell("tom", text=text),
-        "subscribers": lambda one, text="x": one.announce(text),
-        "everybody": lambda one, text="x": one.broadcast(text),
-    }[to]
+
+    async def speak(one: Service, text: str = "x") -> None:
+        await (
+            one.tell("tom", text=text)
+            if to == "clients"
+            else one.announce(text)
+            if to == "subscribers"
+            else one.broadcast(text)
+        )
 
     for cid in ("0" * 24, "", "\0", "x" * 100):
         with pytest.raises(InvalidMessagingTarget):
