@@ -7,20 +7,13 @@ from typing import ClassVar, NamedTuple
 from conversations.policy import Kind
 from imcore.delivery.encoding import Priority
 
-_STREAM = "messages/"
-
 
 def stream(conversation: int) -> str:
     """Return the name of the stream that a conversation's messages are, by seq (imcore/delivery/ordering.py).
 
     A system conversation's are by time.
     """
-    return f"{_STREAM}{conversation}"
-
-
-def conversation_of(stream: str) -> int:
-    """Return whose messages a stream is."""
-    return int(stream.removeprefix(_STREAM))
+    return f"messages/{conversation}"
 
 
 def conversation_of(stream: str) -> int:

@@ -22,22 +22,6 @@ logger = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 2.0
 
-# An application, a place in a sparse stream, and the clients that were handed what is there.
-HandedOut = Callable[[int, Order, Sequence[str]], None]
-HandedOutT = TypeVar("HandedOutT", bound=HandedOut)
-
-_handed_out: list[HandedOut] = []
-
-
-def handed_out(callback: HandedOutT) -> HandedOutT:
-    """Register who is told which clients that do not count unread were handed what has a place in a sparse stream.
-
-    Nobody else says so: it must neither wait nor raise.
-    """
-    _handed_out.append(callback)
-    return callback
-
-
 # How much two nodes' clocks may differ. A time further ahead says nothing about who was here then.
 CLOCKS_APART_MS = 1000
 
@@ -56,6 +40,27 @@ class Reached(NamedTuple):
 
 Finder = Callable[[Missing], Awaitable[Found]]
 Reporter = Callable[[int, Sequence[str], int], Awaitable[Sequence[Reached]]]
+
+# An application, a place in a sparse stream, and the clients that were handed what is there.
+HandedOut = Callable[[int, Order, Sequence[str]], None]
+HandedOutT = TypeVar("HandedOutT", bound=HandedOut)
+
+_handed_out: list[HandedOut] = []
+
+
+def handed_out(callback: HandedOutT) -> HandedOutT:
+    """Register who is told which clients that do not count unread were handed what has a place in a sparse stream.
+
+    Nobody else says so: it must neither wait nor raise.
+    """
+    _handed_out.append(callback)
+    return callback
+
+
+def tell_handed_out(application: int, order: Order, client_ids: Sequence[str]) -> None:
+    """Tell whoever has asked that clients were handed what is at a place."""
+    for callback in _handed_out:
+        callback(application, order, client_ids)
 
 
 def inbox_of(node: str) -> str:
@@ -205,17 +210,17 @@ class Node:
             self._tell_handed_out(delivery, order)
 
     def _tell_handed_out(self, delivery: Delivery, order: Order) -> None:
+        """Tell who has it now; a session that is not caught up has it when it is (gateway/opening.py)."""
         clients = self.presence.local_sessions(delivery.application)
         told = {
             session.client_id: None
             for frame in delivery.frames
             for name in frame.to
             for session in clients.get(name, ())
-            if not session.config_bitmap & COUNTS_UNREAD
+            if not session.config_bitmap & COUNTS_UNREAD and session.is_caught_up
         }
         if told:
-            for callback in _handed_out:
-                callback(delivery.application, order, list(told))
+            tell_handed_out(delivery.application, order, list(told))
 
     def _take_out(self, application: int, frame: Frame, skip: object) -> None:
         for name in frame.to:

@@ -108,6 +108,10 @@ class LocalSession(Protocol):
     seated_ms: int | None  # when it entered the room
 
     @property
+    def is_caught_up(self) -> bool:
+        """Whether it is handed things at once."""
+
+    @property
     def names(self) -> Sequence[str]:
         """What it is found by from its beginning to its end: its client's id and, maybe, its device."""
 

@@ -1,5 +1,7 @@
 """What system conversations say, and who hears it when (rest-api 8.7, 8.11, 8.14; hooks-and-push 4)."""
 
+import asyncio
+
 import pytest
 
 from conversations.policy import Kind
@@ -8,9 +10,11 @@ from imcore.bridge import in_database
 from imcore.delivery.encoding import Priority
 from imcore.errors import ConversationRequestInvalid, InvalidMessagingTarget, MessageTooLong, SystemConversationRequired
 from imcore.models import Application
+from imcore.protocol.message_pb2 import CommandType
 from messaging.models import ServiceMark, ServiceMessage
 from tests.conftest import SignIn
 from tests.conversations.talking import add, remove
+from tests.conversations.talking import heard as notices
 from tests.imclient import ImClient
 from tests.messaging.marking import ack, done, read
 from tests.messaging.returning import OFFLINE_PUSH, Connect, all_kept, back, counts, only_count, told_unread
@@ -420,3 +424,37 @@ async def test_a_text_that_postgresql_cannot_hold_is_kept_all_the_same(
     assert (await only_count(await signed_in("tom"))).data == "a\0b"
     old = await signed_in("tom", wire=await connect(OFFLINE_PUSH))
     assert [one.msg for one in await all_kept(old, 1)] == ["a\0b"]
+
+
+@pytest.mark.parametrize("subprotocols", [("lc.protobuf2.3",), OFFLINE_PUSH])
+async def test_what_is_said_while_a_client_opens_is_told_once(
+    application: Application, signed_in: SignIn, connect: Connect, service: Service, subprotocols: tuple[str, ...]
+) -> None:
+    """Checklist 60: in what was missed, or behind it."""
+    tom = await signed_in("tom", wire=await connect(subprotocols))
+    await add(tom, service.cid, "tom")
+    said: list[str] = []
+    got: list[str] = []
+
+    for _ in range(15):
+        await tom.wire.close()
+        tom, *spoken = await asyncio.gather(
+            back(tom, connect, application.app_id),
+            service.broadcast(),
+            service.tell("tom"),
+            service.announce(),
+            service.broadcast(),
+        )
+        said += [one.message_id for one in spoken]
+        shown = 0
+        for frame in await notices(tom):
+            if frame.cmd == CommandType.unread:
+                shown = frame.unreadMessage.convs[0].unread
+            elif frame.cmd == CommandType.direct:
+                got.append(frame.directMessage.id)
+                shown += 1
+        if subprotocols != OFFLINE_PUSH:
+            assert shown == len(said)
+
+    if subprotocols == OFFLINE_PUSH:
+        assert sorted(got) == sorted(said)
