@@ -147,7 +147,7 @@ def unread(
 
     With `since_ms`, where the count has changed after it instead, those included of which nothing is unread any more.
     """
-    after = _after_number(application, client_id, now_ms)
+    after = _arrived_after_number(application, client_id, now_ms)
     places = _places(application, client_id, after, _READ_BEHIND, since_ms=since_ms, now_ms=now_ms)
     described = _described(places)
     if since_ms is None:
@@ -178,7 +178,7 @@ def hand_over(
     And conversation → the time up to which these are all. So none is handed over twice: of two devices
     that ask at the same time, the second finds nothing.
     """
-    after = _after_number(application, client_id, now_ms, lock=True)
+    after = _arrived_after_number(application, client_id, now_ms, lock=True)
     found = _places(application, client_id, after, _HANDED_BEHIND, since_ms=None, now_ms=now_ms)
     places = [place for place in found if any(place.new)][:limit]
     kept = _kept(client_id, after, places, most, now_ms)
@@ -349,8 +349,15 @@ def _patched(client_id: str, conversation: int, conversation_id: str, is_recalle
     )
 
 
-def _after_number(application: int, client_id: str, now_ms: int, *, lock: bool = False) -> int:
-    """Return above which number a client gets what is said to everybody; note it when it is here for the first time."""
+def _after_number(application: int, client_id: str, now_ms: int) -> int:
+    """Return above which number a client gets what is said to everybody."""
+    rows = BroadcastMark.objects.filter(application_id=application, client_id=client_id)
+    after = rows.values_list("after_number", flat=True).first()
+    return _first_after_number(application, client_id, now_ms) if after is None else after
+
+
+def _arrived_after_number(application: int, client_id: str, now_ms: int, *, lock: bool = False) -> int:
+    """Do as `_after_number` for a client that logs in: note it, when it is here for the first time."""
     rows = BroadcastMark.objects.filter(application_id=application, client_id=client_id)
     known = (rows.select_for_update() if lock else rows).values_list("after_number", flat=True)
     after = known.first()

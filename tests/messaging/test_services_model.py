@@ -233,7 +233,7 @@ class Hearings(RuleBasedStateMachine):
             for place in range(2):
                 count = sum(client.waits(one) for one in self.said if one.place == place)
                 if before is None or place not in before.unknown:
-                    assert device.shown[place] == min(count, 100), (name, place)
+                    assert device.shown[place] == min(count, 100), (name, place, device.shown[place], count)
                 device.shown[place] = count
 
     async def signed_in(self, name: str, before: Device | None) -> Device:

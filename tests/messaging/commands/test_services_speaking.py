@@ -188,21 +188,20 @@ async def test_a_device_that_knows_a_count_is_told_what_has_changed_only(
 ) -> None:
     """4.10: `lastUnreadNotifTime`; a count that became 0 is told, too."""
     tom = await signed_in("tom")
-    with frozen() as clock:
+    # Further back than what is told again to be sure.
+    with frozen(identifiers.now_ms() - MINUTE_MS):
         await service.tell("tom", text="one")
-        await heard(tom)
-        clock.at_ms += 1000
-        tom = await back(tom, connect, application.app_id)
-        position = (await told_unread(tom)).notifTime
+    await heard(tom)
+    tom = await back(tom, connect, application.app_id)
+    position = (await told_unread(tom)).notifTime
 
-        tom = await back(tom, connect, application.app_id, lastUnreadNotifTime=position)
-        await all_quiet(tom)
-        clock.at_ms += 1000
-        await read(tom, service.cid)
-        await only_count(tom)
+    tom = await back(tom, connect, application.app_id, lastUnreadNotifTime=position)
+    await all_quiet(tom)
+    await read(tom, service.cid)
+    await only_count(tom)
 
-        tom = await back(tom, connect, application.app_id, lastUnreadNotifTime=position)
-        assert (await only_count(tom)).unread == 0
+    tom = await back(tom, connect, application.app_id, lastUnreadNotifTime=position)
+    assert (await only_count(tom)).unread == 0
 
 
 @pytest.mark.parametrize("how", ["recalled", "deleted", "over"])
@@ -211,22 +210,21 @@ async def test_a_device_that_knows_a_count_is_told_that_nothing_waits_any_more(
 ) -> None:
     """4.10: whatever became of what it counted."""
     tom = await signed_in("tom")
-    with frozen() as clock:
-        spoken = await service.broadcast(valid_ms=MINUTE_MS)
-        await heard(tom)
-        clock.at_ms += 1000
-        tom = await back(tom, connect, application.app_id)
-        position = (await told_unread(tom)).notifTime
-        clock.at_ms += 1000
-        if how == "recalled":
-            await service.patch(spoken, None)
-        elif how == "deleted":
-            await service.delete_broadcast(spoken)
-        else:
-            clock.at_ms += MINUTE_MS
+    with frozen(identifiers.now_ms() - MINUTE_MS):
+        spoken = await service.broadcast()
+    await heard(tom)
+    tom = await back(tom, connect, application.app_id)
+    position = (await told_unread(tom)).notifTime
+    if how == "recalled":
+        await service.patch(spoken, None)
+    elif how == "deleted":
+        await service.delete_broadcast(spoken)
+    else:
+        rows = ServiceMessage.objects.filter(message_id=spoken.message_id)
+        await in_database(lambda: rows.update(valid_till_ms=identifiers.now_ms()))
 
-        tom = await back(tom, connect, application.app_id, lastUnreadNotifTime=position)
-        assert (await only_count(tom)).unread == 0
+    tom = await back(tom, connect, application.app_id, lastUnreadNotifTime=position)
+    assert (await only_count(tom)).unread == 0
 
 
 async def test_old_clients_are_handed_what_they_missed_once(
@@ -303,6 +301,18 @@ async def test_a_client_that_is_new_gets_the_newest_of_those_that_are_valid(
 
     newcomer = await back(newcomer, connect, application.app_id)
     assert await counts(newcomer) == {first.cid: 1, second.cid: 1}
+
+
+async def test_a_client_that_was_only_spoken_to_is_new_all_the_same(
+    application: Application, signed_in: SignIn, service: Service
+) -> None:
+    """What is recalled from it counts it, and that is not coming."""
+    spoken = await service.tell("newcomer")
+    await service.broadcast("one")
+    await service.patch(spoken, None, client_ids=["newcomer"])
+    await service.broadcast("two")
+
+    assert await counts(await signed_in("newcomer")) == {service.cid: 1}
 
 
 async def test_a_client_from_before_gets_all_that_are_valid(

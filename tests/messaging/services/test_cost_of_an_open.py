@@ -151,6 +151,6 @@ async def test_where_services_speak_it_takes_three_statements_more(
     tom = await back(tom, connect, application.app_id)
     seen = list(statements)
 
-    # Coming back, in a transaction, and nothing in other conversations.
-    assert len(seen) <= 4 + 3, seen
+    # Coming back, in a transaction; nothing in other conversations; and how it stands with the device.
+    assert len(seen) <= 5 + 3, seen
     assert len(await counts(tom)) == services
