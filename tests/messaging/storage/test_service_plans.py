@@ -16,7 +16,7 @@ from imcore.identifiers import DAY_MS
 from imcore.models import Application
 from messaging.events import Body
 from messaging.models import Audience
-from messaging.storage import retention, service_history, service_messages, service_receipts, service_waiting
+from messaging.storage import receipts, retention, service_history, service_messages, service_receipts, service_waiting
 from messaging.storage.history import Boundary
 from messaging.storage.service_history import Parts
 from messaging.storage.service_marks import Move, move
@@ -280,6 +280,9 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     ),
     "acknowledging": lambda crowd: undone(
         lambda: service_receipts.acknowledge([ServiceAck(place(crowd), ("service-60000",), 0)])
+    ),
+    "the conversations of messages": lambda crowd: receipts.conversations_of(
+        application=crowd.application, message_ids=["service-1", "service-2"]
     ),
     "noting who was handed what": lambda crowd: undone(lambda: hand_out(crowd)),
     "editing what all got": lambda crowd: change(crowd, "service-60002"),
