@@ -193,13 +193,15 @@ class Block(models.Model):
 
 
 class Subscription(models.Model):
-    """A client that follows a system conversation."""
+    """A client that follows a system conversation. What was sent up to `from_ms` is history to it, never unread."""
 
     conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+", db_index=False)
     application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
     client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
     is_muted = models.BooleanField(default=False, help_text="This client gets no offline push from it.")
     subscribed_ms = models.BigIntegerField(editable=False)
+    # By the conversation's own times, not a server's clock: of the same millisecond they are not.
+    from_ms = models.BigIntegerField(default=0, db_default=0, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["conversation", "client_id"], name="subscription_once")]

@@ -249,6 +249,13 @@ class HistoryRejected(ImError):
     http_status = 403
 
 
+class SystemConversationRequired(ImError):
+    """Only a system conversation speaks to its subscribers, or to everybody."""
+
+    code = 4313
+    reason = "SYSTEM_CONVERSATION_REQUIRED"
+
+
 class TemporarilySilenced(ImError):
     """The sender was silenced for a while."""
 

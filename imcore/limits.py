@@ -53,6 +53,9 @@ REST_PAGE_MAX: Final = 1000  # rest-api 6.1
 REST_SKIP_MAX: Final = 1_000_000  # ours: no source says; the database reads what it skips
 REST_BODY_MAX_BYTES: Final = 20 * 1024 * 1024  # rest-api 3.8
 
+SERVICE_RECEIVERS_MAX: Final = 20  # rest-api 8.7: to_clients
+BROADCAST_VALID_DAYS: Final = 31  # rest-api 8.14: "one month", by default and at most
+
 HISTORY_PAGE_DEFAULT: Final = 20  # 4.11
 HISTORY_PAGE_MAX: Final = 100  # 4.11: subprotocols .2 and .3
 HISTORY_PAGE_MAX_PUSH_MODE: Final = 1000  # limits-settings-conflicts 4: subprotocol .1

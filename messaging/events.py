@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from conversations.policy import Kind
 from imcore.delivery.encoding import Priority
 
 
 def stream(conversation: int) -> str:
-    """Return the name of the stream that a conversation's messages are, by seq (imcore/delivery/ordering.py)."""
+    """Return the name of the stream that a conversation's messages are, by seq (imcore/delivery/ordering.py).
+
+    A system conversation's are by time.
+    """
     return f"messages/{conversation}"
 
 
@@ -75,6 +78,51 @@ class MessageKept:
     patch_ms: int | None
     has_more: bool
     client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpoke:
+    """A system conversation said something, stored or not (`is_transient`): to clients, or to an audience (`spread`).
+
+    `to` are the clients, or EVERYBODY.
+    """
+
+    kind: ClassVar[Kind] = Kind.SYSTEM
+    mentions: ClassVar[Mentions] = Mentions()
+
+    conversation: int
+    conversation_id: str
+    message_id: str
+    timestamp_ms: int
+    sender: str
+    body: Body
+    priority: Priority
+    to: tuple[str, ...]
+    spread: str
+    is_transient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMessagePatched:
+    """What a system conversation said to clients, or to its subscribers, was edited or recalled at `patch_ms`.
+
+    A recalled one has RECALLED_BODY.
+    """
+
+    kind: ClassVar[Kind] = Kind.SYSTEM
+    mentions: ClassVar[Mentions] = Mentions()
+    code: ClassVar[int | None] = None
+    reason: ClassVar[str] = ""
+
+    conversation_id: str
+    message_id: str
+    timestamp_ms: int
+    sender: str
+    body: Body
+    is_recalled: bool
+    patch_ms: int
+    to: tuple[str, ...]
+    spread: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ class SysMessage(models.Model):
     text = models.TextField(null=True, blank=True)
     data = models.BinaryField(null=True, blank=True)
     is_binary = models.BooleanField(default=False)
+    message_type = models.IntegerField(null=True, blank=True)
     deduplication_token = models.CharField(max_length=limits.DEDUPLICATION_TOKEN_MAX_CHARACTERS, null=True, blank=True)
 
     class Meta:
@@ -105,11 +106,152 @@ class SysMessage(models.Model):
         indexes = [
             models.Index(fields=["application", "timestamp_ms"], name="sys_message_application"),
             models.Index(fields=["conversation_id", "timestamp_ms"], name="sys_message_conversation"),
+            # What a client finds of its own in history.
+            models.Index(fields=["conversation_id", "sender", "timestamp_ms", "message_id"], name="sys_message_sender"),
         ]
         ordering = ["-timestamp_ms", "-message_id"]
 
     def __str__(self) -> str:
         return self.message_id
+
+
+class Audience(models.IntegerChoices):
+    """Whom a system conversation speaks to."""
+
+    CLIENT = 1, "a client"
+    SUBSCRIBERS = 2, "subscribers"
+    EVERYBODY = 3, "everybody"
+
+
+class ServiceMessage(models.Model):
+    """A message from a system conversation to clients: one row for all its subscribers, or for everybody (ADR 0016).
+
+    One to named clients, twenty at most, has a row for each, for each is edited and deleted by itself; they share id
+    and time. Times strictly increase within the conversation, so marks are times.
+
+    `number` counts the messages to everybody of an application, which come to those who log in until `valid_till_ms`.
+    A deleted one keeps its place without its body, for who comes back is told that it counts no longer.
+    """
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    conversation_id = models.BigIntegerField()
+    audience = models.PositiveSmallIntegerField(choices=Audience.choices)
+    # Empty unless the audience is a client.
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS, blank=True, default="")
+    message_id = models.CharField("id", max_length=22)
+    timestamp_ms = models.BigIntegerField()
+    sender = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    text = models.TextField(null=True, blank=True)
+    data = models.BinaryField(null=True, blank=True)
+    is_binary = models.BooleanField(default=False)
+    message_type = models.IntegerField(null=True, blank=True)
+    number = models.PositiveBigIntegerField(null=True, blank=True)
+    valid_till_ms = models.BigIntegerField(null=True, blank=True)
+    is_recalled = models.BooleanField(default=False)
+    is_deleted = models.BooleanField(default=False)
+    # When it was last edited, recalled or deleted.
+    patch_ms = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "message of a service"
+        verbose_name_plural = "messages of services"
+        constraints = [
+            models.UniqueConstraint(fields=["message_id", "client_id"], name="service_message_once"),
+        ]
+        indexes = [
+            # A client's history is three ranges of each of these, merged.
+            models.Index(
+                fields=["conversation_id", "audience", "client_id", "timestamp_ms", "message_id"],
+                name="service_message_place",
+            ),
+            models.Index(
+                fields=["conversation_id", "audience", "client_id", "message_type", "timestamp_ms", "message_id"],
+                name="service_message_type",
+                condition=models.Q(message_type__isnull=False),
+            ),
+            models.Index(
+                fields=["conversation_id", "audience", "client_id", "patch_ms"],
+                name="service_message_patch",
+                condition=models.Q(patch_ms__isnull=False),
+            ),
+            models.Index(
+                fields=["application", "valid_till_ms"],
+                name="service_message_valid",
+                condition=models.Q(valid_till_ms__isnull=False),
+            ),
+            models.Index(fields=["application", "timestamp_ms"], name="service_message_application"),
+        ]
+        ordering = ["-timestamp_ms", "-id"]
+
+    def __str__(self) -> str:
+        return self.message_id
+
+
+class WithheldMessage(models.Model):
+    """A message to all subscribers that was deleted for one of them."""
+
+    message = models.ForeignKey(ServiceMessage, on_delete=models.CASCADE, related_name="+")
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["client_id", "message"], name="withheld_message_once")]
+
+    def __str__(self) -> str:
+        return f"{self.message_id} from {self.client_id}"
+
+
+class ServiceMark(models.Model):
+    """Up to which time a client has read a system conversation, and up to which it was handed its messages.
+
+    The latter is kept for clients that are told messages instead of counts. `changed_ms`: when its count was last
+    changed by something else than a message.
+    """
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    conversation_id = models.BigIntegerField()
+    read_ms = models.BigIntegerField(default=0)
+    ack_ms = models.BigIntegerField(default=0)
+    changed_ms = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["application", "client_id", "conversation_id"], name="service_mark_once")
+        ]
+        indexes = [models.Index(fields=["conversation_id"], name="service_mark_conversation")]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+
+class ServiceUse(models.Model):
+    """That an application speaks through system conversations, since when, and how often it spoke to everybody.
+
+    Without this row, whoever logs in need not ask for what they have said.
+    """
+
+    application = models.OneToOneField(
+        "imcore.Application", on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    began_ms = models.BigIntegerField()
+    last_number = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"since {self.began_ms}"
+
+
+class BroadcastMark(models.Model):
+    """That a client has been here while its application spoke to everybody: it gets what has a higher number."""
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    after_number = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["application", "client_id"], name="broadcast_mark_once")]
+
+    def __str__(self) -> str:
+        return self.client_id
 
 
 class DeviceState(models.TextChoices):

@@ -23,6 +23,8 @@ from messaging import events
 # Looking an enum's value up by name is slow.
 _DIRECT, _CHAT_ROOM, _TEMPORARY = CommandType.direct, Kind.CHAT_ROOM, Kind.TEMPORARY
 
+_Patched = events.MessagePatched | events.ServiceMessagePatched
+
 
 def _place(event: events.MessageSent) -> Order | None:
     return (
@@ -45,7 +47,19 @@ def _behind_counted(event: events.UnreadChanged) -> Order | None:
     if len(event.conversations) != 1:
         return None
     counted = event.conversations[0]
+    if counted.kind is Kind.SYSTEM:
+        return None
     return Order(events.stream(counted.conversation), counted.last_seq, follows=True)
+
+
+def _time(event: events.ServiceSpoke) -> Order | None:
+    if event.is_transient:
+        return None
+    return Order(events.stream(event.conversation), event.timestamp_ms, is_sparse=True)
+
+
+def _spread(event: events.ServiceSpoke | events.ServiceMessagePatched) -> str:
+    return event.spread
 
 
 @encoder(events.MessageSent, order=_place)
@@ -63,6 +77,15 @@ def direct(event: events.MessageSent) -> Iterator[Notice]:
         priority=event.priority,
         but=event.sender if event.kind is _CHAT_ROOM else "",
     )
+
+
+@encoder(events.ServiceSpoke, order=_time, spread=_spread)
+def spoken(event: events.ServiceSpoke) -> Iterator[Notice]:
+    """Deliver what a system conversation says (4.14)."""
+    body = _direct(event)
+    if event.is_transient:
+        body.transient = True
+    yield Notice(to=event.to, command=GenericCommand(cmd=_DIRECT, directMessage=body), priority=event.priority)
 
 
 @encoder(events.MessageKept)
@@ -84,29 +107,13 @@ def kept(event: events.MessageKept) -> Iterator[Notice]:
 @encoder(events.MessagePatched, order=_behind_message)
 def patched(event: events.MessagePatched) -> Iterator[Notice]:
     """Tell of an edit or a recall, one item to a frame (P43), with flag and body both saying which it is (P44)."""
-    item = PatchItem(
-        cid=event.conversation_id,
-        mid=event.message_id,
-        timestamp=event.timestamp_ms,
-        recall=event.is_recalled,
-        patchTimestamp=event.patch_ms,
-        mentionPids=event.mentions.client_ids,
-    )
-    setattr(item, "from", event.sender)  # a keyword of Python
-    if event.body.binary is not None:
-        item.binaryMsg = event.body.binary
-    else:
-        item.data = (event.body.text or "").encode()
-    if event.mentions.everybody:
-        item.mentionAll = True
-    if event.code is not None:
-        item.patchCode = event.code
-        item.patchReason = event.reason
-    yield Notice(
-        to=event.to,
-        command=GenericCommand(cmd=CommandType.patch, op=OpType.modify, patchMessage=PatchCommand(patches=[item])),
-        needs=PATCHES | _needs(event.kind),
-    )
+    yield _patch(event)
+
+
+@encoder(events.ServiceMessagePatched, spread=_spread)
+def service_patched(event: events.ServiceMessagePatched) -> Iterator[Notice]:
+    """Tell of an edit or a recall of what a system conversation said (rest-api 8.9)."""
+    yield _patch(event)
 
 
 @encoder(events.MessagesReceived, order=_behind_last)
@@ -155,7 +162,7 @@ def ended(event: events.SessionsEnded) -> Iterator[Notice]:
     )
 
 
-def _direct(event: events.MessageSent | events.MessageKept) -> DirectCommand:
+def _direct(event: events.MessageSent | events.MessageKept | events.ServiceSpoke) -> DirectCommand:
     body = DirectCommand(
         cid=event.conversation_id,
         id=event.message_id,
@@ -171,6 +178,32 @@ def _direct(event: events.MessageSent | events.MessageKept) -> DirectCommand:
     if event.mentions.everybody:
         body.mentionAll = True
     return body
+
+
+def _patch(event: _Patched) -> Notice:
+    item = PatchItem(
+        cid=event.conversation_id,
+        mid=event.message_id,
+        timestamp=event.timestamp_ms,
+        recall=event.is_recalled,
+        patchTimestamp=event.patch_ms,
+        mentionPids=event.mentions.client_ids,
+    )
+    setattr(item, "from", event.sender)  # a keyword of Python
+    if event.body.binary is not None:
+        item.binaryMsg = event.body.binary
+    else:
+        item.data = (event.body.text or "").encode()
+    if event.mentions.everybody:
+        item.mentionAll = True
+    if event.code is not None:
+        item.patchCode = event.code
+        item.patchReason = event.reason
+    return Notice(
+        to=event.to,
+        command=GenericCommand(cmd=CommandType.patch, op=OpType.modify, patchMessage=PatchCommand(patches=[item])),
+        needs=PATCHES | _needs(event.kind),
+    )
 
 
 def _needs(kind: Kind) -> int:

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from conversations.storage import subscriptions
+from conversations.storage import following, subscriptions
 from conversations.storage.conversations import ConversationInfo
 from conversations.storage.subscriptions import Following
 from imcore.bridge import in_database
+from imcore.delivery.spreading import audience
+
+_FOLLOWERS = "followers"
 
 
 async def subscribe(*, conversation: ConversationInfo, client_id: str, now_ms: int) -> None:
@@ -28,3 +31,14 @@ async def of_client(*, application: int, client_id: str, conversations: Sequence
     return await in_database(
         subscriptions.of_client, application=application, client_id=client_id, conversations=conversations
     )
+
+
+def followers(*, conversation: int) -> str:
+    """Return to whom a notice is spread that goes to those who follow a system conversation."""
+    return f"{_FOLLOWERS}/{conversation}"
+
+
+@audience(_FOLLOWERS)
+async def among(application: int, conversation: int, client_ids: Sequence[str]) -> set[str]:
+    """Return which of some clients follow a system conversation."""
+    return await in_database(following.among, conversation=conversation, client_ids=client_ids)

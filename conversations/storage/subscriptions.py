@@ -16,11 +16,17 @@ class Following(NamedTuple):
 
 def subscribe(*, conversation: int, client_id: str, now_ms: int) -> None:
     """Make a client follow a system conversation; nothing happens if it does. Raises ConversationNotFound."""
-    application = Conversation.objects.filter(pk=conversation).values_list("application_id", flat=True).first()
-    if application is None:
+    found = Conversation.objects.filter(pk=conversation).values_list("application_id", "last_message_ms").first()
+    if found is None:
         raise ConversationNotFound
+    application, last_message_ms = found
     row = Subscription(
-        conversation_id=conversation, application_id=application, client_id=client_id, subscribed_ms=now_ms
+        conversation_id=conversation,
+        application_id=application,
+        client_id=client_id,
+        subscribed_ms=now_ms,
+        # What is being sent meanwhile comes behind it.
+        from_ms=last_message_ms or 0,
     )
     Subscription.objects.bulk_create([row], ignore_conflicts=True)
 

@@ -20,7 +20,8 @@ class Order(NamedTuple):
 
     What `follows` has no position of its own: it belongs behind the one at `position`, and before the next.
     `at_ms` is when the position was taken, which is later for every position, and `before_ms` when the one before it
-    was; 0 where that is not known.
+    was; 0 where that is not known. Where positions only rise (`is_sparse`), since not everybody gets everything,
+    nothing is put in order; a session that opens still knows by them what it was told.
     """
 
     stream: str
@@ -28,6 +29,7 @@ class Order(NamedTuple):
     follows: bool = False
     at_ms: int = 0
     before_ms: int = 0
+    is_sparse: bool = False
 
 
 class Priority(IntEnum):
@@ -74,32 +76,45 @@ class Frame(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """All frames of one event, which go out together, and its place in the order of its stream, if it has one."""
+    """All frames of one event, which go out together, and its place in the order of its stream, if it has one.
+
+    `spread`: it goes to everybody who is on line (EVERYBODY), or to a part of them (delivery/spreading.py).
+    """
 
     application: int
     frames: list[Frame]
     order: Order | None = None
+    spread: str = ""
 
+
+# The name under which nodes find those that have any session of an application. No client id has a NUL.
+EVERYBODY = "\0everybody"
 
 Encoder = Callable[[Any], Iterable[Notice]]
 EncoderT = TypeVar("EncoderT", bound=Encoder)
 OrderOf = Callable[[Any], Order | None]
+SpreadOf = Callable[[Any], str]
 
 
 def _unordered(event: object) -> None:
     return None
 
 
-_encoders: dict[type, tuple[Encoder, OrderOf]] = {}
+_encoders: dict[type, tuple[Encoder, OrderOf, SpreadOf | None]] = {}
 
 
-def encoder(event_type: type, *, order: OrderOf = _unordered) -> Callable[[EncoderT], EncoderT]:
-    """Register a function as the encoder of one event class; `order` tells where in which stream an event is."""
+def encoder(
+    event_type: type, *, order: OrderOf = _unordered, spread: SpreadOf | None = None
+) -> Callable[[EncoderT], EncoderT]:
+    """Register a function as the encoder of one event class.
+
+    `order` tells where in which stream an event is, `spread` whether it goes to all who are on line, or a part of them.
+    """
 
     def register(function: EncoderT) -> EncoderT:
         if event_type in _encoders:
             raise ValueError(f"{event_type.__name__} has an encoder already.")
-        _encoders[event_type] = (function, order)
+        _encoders[event_type] = (function, order, spread)
         return function
 
     return register
@@ -112,7 +127,7 @@ def encoded_events() -> set[type]:
 
 def encode(application: int, event: object) -> Delivery:
     """Serialize the notices of one event. Raises KeyError for an event without an encoder."""
-    notices, order = _encoders[type(event)]
+    notices, order, spread = _encoders[type(event)]
     frames = []
     for notice in notices(event):
         command = notice.command
@@ -129,4 +144,6 @@ def encode(application: int, event: object) -> Delivery:
                 notice.ends,
             )
         )
-    return Delivery(application, frames, order(event))
+    if spread is None:
+        return Delivery(application, frames, order(event))
+    return Delivery(application, frames, order(event), spread(event))

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from imcore import identifiers, metrics, redis
+from imcore.capabilities import COUNTS_UNREAD
 from imcore.delivery.encoding import Delivery, Frame, Order, Priority
 from imcore.delivery.ordering import LOOK_UP_SECONDS, Found, Late, Missing, Sequencer, Ways
 from imcore.delivery.presence import LocalSession, Presence
+from imcore.delivery.spreading import Spreader
 from imcore.errors import ImError
 from imcore.identifiers import RisingClock
 from imcore.protocol import codec
@@ -19,7 +21,6 @@ from imcore.protocol import codec
 logger = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 2.0
-
 
 # How much two nodes' clocks may differ. A time further ahead says nothing about who was here then.
 CLOCKS_APART_MS = 1000
@@ -39,6 +40,27 @@ class Reached(NamedTuple):
 
 Finder = Callable[[Missing], Awaitable[Found]]
 Reporter = Callable[[int, Sequence[str], int], Awaitable[Sequence[Reached]]]
+
+# An application, a place in a sparse stream, and the clients that were handed what is there.
+HandedOut = Callable[[int, Order, Sequence[str]], None]
+HandedOutT = TypeVar("HandedOutT", bound=HandedOut)
+
+_handed_out: list[HandedOut] = []
+
+
+def handed_out(callback: HandedOutT) -> HandedOutT:
+    """Register who is told which clients that do not count unread were handed what has a place in a sparse stream.
+
+    Nobody else says so: it must neither wait nor raise.
+    """
+    _handed_out.append(callback)
+    return callback
+
+
+def tell_handed_out(application: int, order: Order, client_ids: Sequence[str]) -> None:
+    """Tell whoever has asked that clients were handed what is at a place."""
+    for callback in _handed_out:
+        callback(application, order, client_ids)
 
 
 def inbox_of(node: str) -> str:
@@ -65,11 +87,15 @@ class Node:
         self._searches: set[asyncio.Task[None]] = set()
         self._doubtful_since_ms: int | None = None
         self._is_rechecking = False
+        self.spreader = Spreader(self._hand_out, self.presence)
         self._reader: asyncio.Task[None] | None = None
 
     def deliver(self, delivery: Delivery, skip: object = None) -> None:
         """Hand a delivery to the sessions here, all but `skip`, in the order of its stream. Never waits."""
-        self._sequencer.submit(delivery, skip)
+        if delivery.spread:
+            self.spreader.submit(delivery, skip)
+        else:
+            self._sequencer.submit(delivery, skip)
 
     def look_up_with(self, kind: str, finder: Finder, reporter: Reporter) -> None:
         """Complete the streams of a kind, those named `kind/…`, with what `finder` finds of what did not come.
@@ -184,6 +210,21 @@ class Node:
                     session.deliver(body, order)
             if frame.leaving or frame.ends:
                 self._take_out(delivery.application, frame, skip)
+        if order is not None and order.is_sparse:
+            self._tell_handed_out(delivery, order)
+
+    def _tell_handed_out(self, delivery: Delivery, order: Order) -> None:
+        """Tell who has it now; a session that is not caught up has it when it is (gateway/opening.py)."""
+        clients = self.presence.local_sessions(delivery.application)
+        told = {
+            session.client_id: None
+            for frame in delivery.frames
+            for name in frame.to
+            for session in clients.get(name, ())
+            if not session.config_bitmap & COUNTS_UNREAD and session.is_caught_up
+        }
+        if told:
+            tell_handed_out(delivery.application, order, list(told))
 
     def _take_out(self, application: int, frame: Frame, skip: object) -> None:
         for name in frame.to:
@@ -204,6 +245,7 @@ class Node:
                     delivery.application,
                     [list(frame) for frame in delivery.frames],
                     delivery.order,
+                    delivery.spread,
                 ]
                 for delivery in deliveries
             ],
@@ -241,8 +283,9 @@ class Node:
                 self.deliver(_delivery(*fields))
 
 
-def _delivery(application: int, frames: list[Any], order: Any) -> Delivery:
-    return Delivery(application, [Frame(*fields) for fields in frames], None if order is None else Order(*order))
+def _delivery(application: int, frames: list[Any], order: Any, spread: str) -> Delivery:
+    place = None if order is None else Order(*order)
+    return Delivery(application, [Frame(*fields) for fields in frames], place, spread)
 
 
 def _kind(stream: str) -> str:

@@ -138,10 +138,10 @@ class Sequencer:
     def submit(self, delivery: Delivery, skip: object = None) -> None:
         """Deliver now, or hold back until what comes before it is there, or was looked up, or is given up."""
         order = delivery.order
-        if order is None:
+        if order is None or order.is_sparse:
             self._ways.deliver(delivery, skip)
             return
-        stream, position, follows, at_ms, _ = order
+        stream, position, follows, at_ms, _, _ = order
         known = self._streams.get(stream)
         last = self._last(stream)
         gap = self._gaps.get(stream)
@@ -172,7 +172,7 @@ class Sequencer:
     def _new_gap(self, known: _Stream | None, delivery: Delivery) -> _Gap | None:
         """Return a new gap before a delivery; None if what is missing need not have come here."""
         assert delivery.order is not None
-        stream, _, follows, at_ms, before_ms = delivery.order
+        stream, _, follows, at_ms, before_ms, _ = delivery.order
         missing_ms = at_ms if follows else before_ms
         since_ms: int | None = 0
         if known is None or time.monotonic() - known.at > FORGET_SECONDS:

@@ -1,7 +1,8 @@
 """Who is here: the sessions of this process, and which other nodes hold which clients.
 
 Sessions are found by their client, and by the chat room they are in, if any: a room is a name like a client's, which
-no client can have (`room`), and so is a device (`device`). So whoever delivers need not know which of them it is.
+no client can have (`room`), and so is a device (`device`). So whoever delivers need not know which of them it is. All
+sessions of an application are under EVERYBODY.
 
 The table of this process is exact. What nodes know of each other is in Redis as sets with a life time, so that a node
 that dies is forgotten by itself: a client's set counts only nodes whose lease is alive. A node writes its lease anew
@@ -22,7 +23,7 @@ from redis.exceptions import RedisError
 
 from imcore import redis
 from imcore.batching import Batcher
-from imcore.delivery.encoding import Order
+from imcore.delivery.encoding import EVERYBODY, Order
 from imcore.delivery.lease import HEARTBEAT_SECONDS, LEASE_SECONDS, Lease
 from imcore.errors import ImError
 
@@ -107,6 +108,10 @@ class LocalSession(Protocol):
     seated_ms: int | None  # when it entered the room
 
     @property
+    def is_caught_up(self) -> bool:
+        """Whether it is handed things at once."""
+
+    @property
     def names(self) -> Sequence[str]:
         """What it is found by from its beginning to its end: its client's id and, maybe, its device."""
 
@@ -136,6 +141,8 @@ class Presence:
         self._heart: asyncio.Task[None] | None = None
         self._turn: Iterator[Key] = iter(())
         self._announcements: Batcher[Key, None] = Batcher(self._announce, size=500, backlog=200_000, name="presence")
+        # Applications of which Redis knows that they have sessions here.
+        self._written_everybody: set[int] = set()
         # Written to Redis again with the next heartbeat, because the last attempt failed.
         self._unwritten: set[Key] = set()
 
@@ -146,7 +153,7 @@ class Presence:
     def local_names(self) -> Iterator[tuple[int, list[str]]]:
         """Yield applications with the clients and rooms that have sessions on this process, so many at a time."""
         for application, names in list(self._sessions.items()):
-            wanted = [name for name in names if not name.startswith(_DEVICE)]
+            wanted = [name for name in names if name != EVERYBODY and not name.startswith(_DEVICE)]
             for chunk in _chunks(wanted, LOOKUP):
                 yield application, chunk
 
@@ -156,11 +163,13 @@ class Presence:
 
     async def attach(self, application: int, session: LocalSession) -> None:
         """Add a session. When this returns, other nodes that look for its names find this one (if Redis works)."""
-        for name in session.names:
+        for name in (*session.names, EVERYBODY):
             self._add(application, name, session)
         if redis.is_configured():
             for name in session.names:
                 await self._tell((application, name))
+            if application not in self._written_everybody:
+                await self._tell((application, EVERYBODY))
 
     def detach(self, application: int, session: LocalSession) -> None:
         """Remove a session, from its room too; nothing happens if it is not there."""
@@ -169,6 +178,9 @@ class Presence:
         for name in session.names:
             if self._remove(application, name, session) and redis.is_configured():
                 self._own(self._tell((application, name)))
+        if self._remove(application, EVERYBODY, session) and redis.is_configured():
+            self._written_everybody.discard(application)
+            self._own(self._tell((application, EVERYBODY)))
 
     async def enter(self, application: int, name: str, session: LocalSession) -> None:
         """Put a session into a room, out of the one it was in. When this returns, other nodes count it.
@@ -289,6 +301,7 @@ class Presence:
 
     async def _announce(self, keys: Sequence[Key]) -> list[None]:
         pipeline = redis.client().pipeline(transaction=False)
+        with_sessions = set()
         for application, name in dict.fromkeys(keys):
             key = redis.online_key(application, name)
             # What is true now, not when it was asked: so the last word in Redis is always the table's.
@@ -299,11 +312,17 @@ class Presence:
                 pipeline.srem(key, self.node)
             if name.startswith(_ROOM):
                 self._announce_occupancy(pipeline, application, name)
+            elif name == EVERYBODY:
+                self._written_everybody.discard(application)
+                if self.local(application, name):
+                    with_sessions.add(application)
         try:
             await pipeline.execute()
         except RedisError as error:
             logger.warning("Presence could not be written: %s", error)
             self._unwritten.update(keys)
+        else:
+            self._written_everybody |= with_sessions
         return [None] * len(keys)
 
     async def _look_up(self, application: int, client_ids: Sequence[str]) -> list[list[str]]:

@@ -47,7 +47,7 @@ class Router:
 
     async def settle(self) -> None:
         """Wait until everything published so far has been handed on."""
-        while (worker := self._local_worker or self._remote_worker) is not None:
+        while (worker := self._local_worker or self._remote_worker or self._node.spreader.worker) is not None:
             await asyncio.wait([worker])
 
     async def _work_local(self) -> None:
@@ -111,7 +111,7 @@ class Router:
                     if (to := [client for client in frame.to if client in held])
                 ]
                 if frames:
-                    outgoing.setdefault(name, []).append(Delivery(delivery.application, frames, delivery.order))
+                    outgoing.setdefault(name, []).append(delivery._replace(frames=frames))
         for name, deliveries in outgoing.items():
             try:
                 await self._node.send_to(name, deliveries)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from imcore.capabilities import COUNTS_UNREAD
 from imcore.delivery.encoding import Order
+from imcore.delivery.node import tell_handed_out
 
 if TYPE_CHECKING:
     from imcore.gateway.connection import Session
@@ -91,7 +93,7 @@ class Opening:
         while self._held:
             if not await self._may_go_on():
                 return
-            self._send(*self._held.popleft())
+            self._release(*self._held.popleft())
         self._let_through()
 
     async def _may_go_on(self) -> bool:
@@ -104,11 +106,19 @@ class Opening:
     def _let_through(self) -> None:
         held, self._held = self._held or (), None
         for body, order in held:
-            self._send(body, order)
+            self._release(body, order)
         if self._told:
             asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._session.settle)
         else:
             self._session.settle()
+
+    def _release(self, body: bytes, order: Order | None) -> None:
+        self._send(body, order)
+        if order is None or not order.is_sparse or self._session.config_bitmap & COUNTS_UNREAD:
+            return
+        application = self._session.connection.application
+        if application is not None:
+            tell_handed_out(application.pk, order, [self._session.client_id])
 
     def _send(self, body: bytes, order: Order | None) -> None:
         if order is None or order.follows or order.position > self._told.get(order.stream, 0):

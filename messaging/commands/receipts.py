@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from imcore import identifiers
 from imcore.gateway.connection import Context
-from imcore.gateway.registry import command
+from imcore.gateway.registry import before_stop, command
 from imcore.protocol.message_pb2 import CommandType, ConvCommand, GenericCommand, MaxReadTuple, OpType, ReadCommand
 from messaging.models import MessagingSettings
-from messaging.services import receipts
+from messaging.services import handing, receipts
 from messaging.services.receipts import MemberTimes, Position
 
 
@@ -60,6 +60,12 @@ async def max_read(context: Context, request: GenericCommand) -> GenericCommand:
     if asked.queryAllMembers:
         body.maxReadTuples.extend(_tuple(member) for member in found.members)
     return GenericCommand(cmd=CommandType.conv, op=OpType.max_read, convMessage=body)
+
+
+@before_stop
+async def settle() -> None:
+    """Let a process that ends note whom it has handed what."""
+    await handing.settled()
 
 
 def _positions(asked: ReadCommand) -> Iterator[Position]:

@@ -14,6 +14,7 @@ from imcore.bridge import in_database
 from imcore.capabilities import COUNTS_UNREAD, PATCHES, TEMPORARY_CONVERSATIONS
 from messaging.events import UnreadChanged, stream
 from messaging.models import MessagingSettings
+from messaging.services import handing
 from messaging.storage import catching_up
 from messaging.storage.catching_up import Absent, DeviceNow, Missed
 
@@ -73,6 +74,8 @@ async def load(
         messages_max=None if capabilities & COUNTS_UNREAD else 0 if was_here else settings.offline_messages_max,
         patched_since_ms=patched_since_ms if capabilities & PATCHES and patched_since_ms > 0 else None,
     )
+    if absent.messages_max:
+        await handing.settled()
     missed = await (_pushing if absent.messages_max else _counting).submit(absent)
     told = {stream(conversation): seq for conversation, seq in missed.told.items()}
     events = [*_counts(client_id, missed, now_ms), *missed.patches, *missed.messages]

@@ -63,7 +63,7 @@ async def apply(
         if progress is not None:
             progress(outcome)
     if before_ms is not None:
-        outcome.messages += await _upstream(application.pk, before_ms, is_dry_run)
+        outcome.messages += await _of_services(application.pk, before_ms, is_dry_run)
     return outcome
 
 
@@ -80,6 +80,7 @@ async def _of_deleted(application: int | None, is_dry_run: bool) -> int:
     while numbers := await conversations.with_messages(application=application, after=after):
         total += await _messages(numbers, retention.EVER, is_dry_run)
         if not is_dry_run:
+            await _of_gone_services(numbers)
             await conversations.emptied(numbers=numbers)
         after = numbers[-1]
     return total
@@ -96,17 +97,26 @@ async def _messages(numbers: Sequence[int], before_ms: int, is_dry_run: bool) ->
     return total
 
 
-async def _upstream(application: int, before_ms: int, is_dry_run: bool) -> int:
-    if is_dry_run:
-        return await in_database(retention.count_upstream, application=application, before_ms=before_ms)
+async def _of_services(application: int, before_ms: int, is_dry_run: bool) -> int:
+    """Delete, or count, what was said to system conversations and by them."""
     total = 0
-    deleted = BATCH
-    while deleted == BATCH:
-        deleted = await in_database(
-            retention.delete_upstream, application=application, before_ms=before_ms, limit=BATCH
-        )
-        total += deleted
+    for delete, count in (
+        (retention.delete_upstream, retention.count_upstream),
+        (retention.delete_of_services, retention.count_of_services),
+    ):
+        if is_dry_run:
+            total += await in_database(count, application=application, before_ms=before_ms)
+            continue
+        deleted = BATCH
+        while deleted == BATCH:
+            deleted = await in_database(delete, application=application, before_ms=before_ms, limit=BATCH)
+            total += deleted
     return total
+
+
+async def _of_gone_services(numbers: Sequence[int]) -> None:
+    while await in_database(retention.delete_of_gone_services, conversations=numbers, limit=BATCH):
+        pass
 
 
 def _before_ms(application: ApplicationSnapshot, now_ms: int) -> int | None:

@@ -292,6 +292,7 @@ async def _hand_to_service(
         text=text,
         data=data,
         is_binary=body.text is None,
+        message_type=None if body.text is None else message_type(body.text),
         deduplication_token=token,
     )
     return Acknowledgement(*await _upstream.submit(draft))

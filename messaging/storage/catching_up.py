@@ -11,7 +11,7 @@ from conversations.storage.waiting import Asking, Unacknowledged
 from imcore import limits
 from messaging.events import MessageKept, MessagePatched, UnreadConversation
 from messaging.models import DeviceState
-from messaging.storage import unread
+from messaging.storage import service_waiting, unread
 from messaging.storage.history import COLUMNS, StoredMessage, stored_message
 
 # Of so many of a conversation's newest messages, those of others are looked for: one's own are not acknowledged, so
@@ -65,12 +65,14 @@ WHERE {_MISSED} {_NEWEST_PATCHES}
 # How it stands with the device: beside each patch, or alone if there is none. Counted, since for EXISTS PostgreSQL may
 # read all devices there are into memory.
 _WITH_DEVICE = f"""
-SELECT COALESCE(patch_ms, 0), COALESCE(id, 0), is_signed_in, has_will, object_id, kind, is_recalled, {COLUMNS}
+SELECT COALESCE(patch_ms, 0), COALESCE(id, 0), is_signed_in, has_will, hears_services, object_id, kind,
+       is_recalled, {COLUMNS}
 FROM (
   SELECT (
     SELECT COUNT(*) FROM messaging_device
     WHERE id = {{device}} AND generation = {{generation}} AND state = '{DeviceState.SIGNED_IN.value}'
-  ) AS is_signed_in, (SELECT COUNT(*) FROM messaging_will WHERE device_id = {{device}}) AS has_will
+  ) AS is_signed_in, (SELECT COUNT(*) FROM messaging_will WHERE device_id = {{device}}) AS has_will,
+  (SELECT COUNT(*) FROM messaging_serviceuse WHERE application_id = {{application}}) AS hears_services
 ) AS device LEFT JOIN (%s) AS patched ON TRUE
 """  # noqa: S608 - constants
 
@@ -95,10 +97,14 @@ class Absent(NamedTuple):
 
 
 class DeviceNow(NamedTuple):
-    """Whether a device's tokens are good, and whether something is to be said in its client's name if it is lost."""
+    """Whether a device's tokens are good, and whether something is to be said in its client's name if it is lost.
+
+    `hears_services`: its application has spoken through system conversations.
+    """
 
     is_signed_in: bool
     has_will: bool
+    hears_services: bool
 
 
 class Missed(NamedTuple):
@@ -122,7 +128,7 @@ def missed_by(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
     counts = _counts(clients, now_ms)
     devices = _devices_and_patches(clients, now_ms)
     messages = [_messages(client, now_ms) for client in clients]
-    return [
+    missed = [
         Missed(
             device=device,
             unread=of_counts,
@@ -132,6 +138,10 @@ def missed_by(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
             | {place.conversation: place.last_seq for _, place in of_messages},
         )
         for of_counts, (device, patches), of_messages in zip(counts, devices, messages, strict=True)
+    ]
+    return [
+        _with_services(one, client, now_ms) if one.device.hears_services else one
+        for one, client in zip(missed, clients, strict=True)
     ]
 
 
@@ -226,13 +236,13 @@ def _devices_and_patches(clients: Sequence[Absent], now_ms: int) -> list[tuple[D
     asking = [_asking(client, client.patched_since_ms, limits.PATCHES_MAX) for client in clients]
     found = waiting.select(_WITH_DEVICE % patched, asking, now_ms=now_ms)
     return [
-        (DeviceNow(*map(bool, rows[0][2:4])), [_patched(client.client_id, *row) for row in reversed(rows) if row[1]])
+        (DeviceNow(*map(bool, rows[0][2:5])), [_patched(client.client_id, *row) for row in reversed(rows) if row[1]])
         for client, rows in zip(clients, found, strict=True)
     ]
 
 
 def _patched(client_id: str, patch_ms: int, conversation: int, *row: Any) -> MessagePatched:
-    _, _, conversation_id, kind, is_recalled, *columns = row
+    _, _, _, conversation_id, kind, is_recalled, *columns = row
     message = stored_message(*columns)
     return MessagePatched(
         conversation=conversation,
@@ -248,3 +258,30 @@ def _patched(client_id: str, patch_ms: int, conversation: int, *row: Any) -> Mes
         patch_ms=patch_ms,
         to=(client_id,),
     )
+
+
+def _with_services(missed: Missed, client: Absent, now_ms: int) -> Missed:
+    """Return what a client missed together with what system conversations have said to it."""
+    whose: dict[str, Any] = {"application": client.application, "client_id": client.client_id}
+    most, limit = client.messages_max, client.conversations_max
+    counts: Sequence[UnreadConversation] = []
+    messages: Sequence[MessageKept] = []
+    patches: Sequence[MessagePatched] = []
+    told: dict[int, int] = {}
+    if most is None:
+        counts = service_waiting.unread(**whose, since_ms=client.unread_since_ms, limit=limit, now_ms=now_ms)
+    elif most:
+        messages, told = service_waiting.hand_over(**whose, most=most, limit=limit, now_ms=now_ms)
+    if client.patched_since_ms is not None:
+        patches = service_waiting.patches(**whose, since_ms=client.patched_since_ms)
+    return Missed(
+        device=missed.device,
+        unread=sorted([*missed.unread, *counts], key=_newest_ms, reverse=True)[:limit],
+        patches=sorted([*missed.patches, *patches], key=lambda one: one.patch_ms)[-limits.PATCHES_MAX :],
+        messages=sorted([*missed.messages, *messages], key=lambda one: one.timestamp_ms),
+        told=missed.told | told | {one.conversation: one.last_seq for one in counts},
+    )
+
+
+def _newest_ms(one: UnreadConversation) -> int:
+    return 0 if one.newest is None else one.newest.timestamp_ms

@@ -16,8 +16,9 @@ from conversations.storage import marks
 from conversations.storage.marks import Mark, MemberTimes, Place, ReadMove, ReadReceipt, Received, of_members
 from imcore import limits
 from messaging.events import MessagesReceived, Receipt, UnreadChanged
-from messaging.models import Message
-from messaging.storage import unread
+from messaging.models import Message, ServiceMessage
+from messaging.storage import service_receipts, unread
+from messaging.storage.service_receipts import ServiceAck, ServiceRead
 from messaging.storage.spans import EVER, Covered, Named, Point, Span, by_id, by_time, count_not_unread, cover
 
 __all__ = [
@@ -104,7 +105,8 @@ def acknowledge(acks: Sequence[Ack], *, now_ms: int) -> Acknowledged:
             told += _receipts(ack.place, mark, new, ack.receipts_members_max, now_ms, are_read=False)
         furthest[ack.place] = max(point, furthest.get(ack.place, point))
     left = marks.acknowledge(moves=[Received(found[place].member, *point) for place, point in furthest.items()])
-    return Acknowledged([None if point is None else point.timestamp_ms for point in newest], told, left)
+    newest_ms = [None if point is None else point.timestamp_ms for point in newest]
+    return Acknowledged(_acknowledged_by_services(acks, found, newest_ms), told, left)
 
 
 @transaction.atomic
@@ -148,13 +150,31 @@ def read(reads: Sequence[Read], *, now_ms: int) -> list[Told]:
     ]
     for place, described in zip(changed, unread.describe(counts), strict=True):
         told.append((place.application, UnreadChanged(place.client_id, [described], now_ms)))
-    return told
+    return told + service_receipts.read(
+        [
+            ServiceRead(one.place, one.message_id, one.timestamp_ms, one.is_shown)
+            for one in reads
+            if one.place not in found
+        ],
+        now_ms=now_ms,
+    )
 
 
 def conversations_of(*, application: int, message_ids: Collection[str]) -> list[str]:
     """Return the ids of the conversations that messages of an application are in."""
     rows = Message.objects.filter(pk__in=message_ids, application_id=application)
-    return marks.object_ids(conversations=set(rows.values_list("conversation_id", flat=True)))
+    of_services = ServiceMessage.objects.filter(message_id__in=message_ids, application_id=application)
+    numbers = set(rows.values_list("conversation_id", flat=True))
+    return marks.object_ids(conversations=numbers.union(of_services.values_list("conversation_id", flat=True)))
+
+
+def _acknowledged_by_services(
+    acks: Sequence[Ack], found: Mapping[Place, Mark], newest_ms: Sequence[int | None]
+) -> list[int | None]:
+    """Note those acknowledgements that may be of system conversations; return the newest of all."""
+    wanted = [None if ack.place in found else ServiceAck(ack.place, ack.message_ids, ack.to_ms) for ack in acks]
+    reached = service_receipts.acknowledge([one for one in wanted if one is not None])
+    return [at_ms if one is None else reached.get(one) for one, at_ms in zip(wanted, newest_ms, strict=True)]
 
 
 def _received(acks: Sequence[Ack], found: Mapping[Place, Mark]) -> tuple[list[Point | None], list[Span]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from django.db import connection, transaction
 
 from conversations.storage import marks, positions
-from messaging.models import Message, SysMessage
+from messaging.models import Message, ServiceMark, ServiceMessage, SysMessage
 
 EVER = 2**63 - 1
 
@@ -77,6 +77,33 @@ def delete_upstream(*, application: int, before_ms: int, limit: int) -> int:
 def count_upstream(*, application: int, before_ms: int) -> int:
     """Return how many messages `delete_upstream` would delete in all."""
     return SysMessage.objects.filter(application_id=application, timestamp_ms__lt=before_ms).count()
+
+
+def delete_of_services(*, application: int, before_ms: int, limit: int) -> int:
+    """Delete up to `limit` messages of system conversations that are older than a time; return how many.
+
+    Marks are times, so they stay true.
+    """
+    rows = ServiceMessage.objects.filter(application_id=application, timestamp_ms__lt=before_ms)
+    ids = list(rows.order_by("timestamp_ms").values_list("pk", flat=True)[:limit])
+    ServiceMessage.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+def count_of_services(*, application: int, before_ms: int) -> int:
+    """Return how many messages `delete_of_services` would delete in all."""
+    return ServiceMessage.objects.filter(application_id=application, timestamp_ms__lt=before_ms).count()
+
+
+def delete_of_gone_services(*, conversations: Sequence[int], limit: int) -> int:
+    """Delete up to `limit` messages and marks of conversations that are gone; return how many of both."""
+    deleted = 0
+    for model in (ServiceMessage, ServiceMark):
+        rows = model._default_manager.filter(conversation_id__in=conversations)
+        ids = list(rows.values_list("pk", flat=True)[: limit - deleted])
+        model._default_manager.filter(pk__in=ids).delete()
+        deleted += len(ids)
+    return deleted
 
 
 def _oldest(conversations: Sequence[int], before_ms: int, limit: int) -> list[tuple[str, int]]:

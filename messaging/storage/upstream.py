@@ -22,6 +22,7 @@ class UpstreamDraft(NamedTuple):
     data: bytes | None
     is_binary: bool
     deduplication_token: str | None
+    message_type: int | None = None
 
 
 @transaction.atomic
@@ -39,6 +40,7 @@ def store(drafts: Sequence[UpstreamDraft]) -> list[tuple[str, int]]:
                 text=draft.text,
                 data=draft.data,
                 is_binary=draft.is_binary,
+                message_type=draft.message_type,
                 deduplication_token=draft.deduplication_token,
             )
             # In one order, so that no two batches with the same resends wait for each other.

@@ -224,7 +224,7 @@ async def test_a_rooms_name_is_no_client_to_ask_for(signed_in: SignIn, applicati
     body = SessionCommand(sessionPeerIds=names)
     reply = await tom.request(CommandType.session, OpType.query, sessionMessage=body)
 
-    assert len(names) == 2
+    assert len(names) == 3  # everybody is a name, too
     assert list(reply.sessionMessage.onlineSessionPeerIds) == ["tom"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from imcore import redis
 from imcore.capabilities import PATCHES, TEMPORARY_CONVERSATIONS
-from imcore.delivery.encoding import Delivery, Frame, Order
+from imcore.delivery.encoding import EVERYBODY, Delivery, Frame, Order
 from imcore.delivery.node import Node
 from imcore.delivery.presence import Presence
 from imcore.protocol.message_pb2 import GenericCommand
@@ -25,6 +25,7 @@ class Session:
         self.room: str | None = None
         self.attached_ms = 0
         self.seated_ms: int | None = None
+        self.is_caught_up = True
         self.got: list[bytes] = []
 
     @property
@@ -95,8 +96,8 @@ async def test_on_line_are_those_with_a_session_in_the_order_asked() -> None:
     assert await presence.online(APPLICATION, ["c", "nobody", "elsewhere", "a"]) == ["c", "a"]
     assert await presence.online(APPLICATION, []) == []
 
-    for sessions in list(presence.local_sessions(APPLICATION).values()):
-        presence.detach(APPLICATION, next(iter(sessions)))
+    for session in list(presence.local(APPLICATION, EVERYBODY)):
+        presence.detach(APPLICATION, session)
 
 
 async def test_a_client_without_a_name_for_redis_is_found_too() -> None:

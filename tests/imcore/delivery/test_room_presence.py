@@ -28,6 +28,7 @@ class Session:
         self.room: str | None = None
         self.attached_ms = 0
         self.seated_ms: int | None = None
+        self.is_caught_up = True
         self.got: list[bytes] = []
         self._sheds_above = sheds_above
 

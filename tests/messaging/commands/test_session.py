@@ -362,6 +362,7 @@ class FarSession:
         self.room: str | None = None
         self.attached_ms = 0
         self.seated_ms: int | None = None
+        self.is_caught_up = True
 
     @property
     def names(self) -> Sequence[str]:

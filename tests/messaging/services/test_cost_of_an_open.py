@@ -13,8 +13,10 @@ from imcore.capabilities import COUNTS_UNREAD, DECLARED
 from imcore.models import Application
 from messaging.services import catching_up
 from tests.conftest import SignIn
+from tests.conversations.talking import add
 from tests.messaging.gate import Gate
 from tests.messaging.returning import OFFLINE_PUSH, Connect, T, back, counts, many_conversations, patched, told_kept
+from tests.messaging.speaking import new_service
 from tests.messaging.support import say, started
 
 STATEMENTS_MAX = 6
@@ -131,3 +133,24 @@ async def test_few_of_those_who_are_pushed_messages_come_back_at_a_time(
     assert [[kept.body.text for kept in cast(list[Any], one.events)] for one in found] == [
         [room] for room in rooms.values()
     ]
+
+
+@pytest.mark.parametrize("services", [2, 20])
+async def test_where_services_speak_it_takes_three_statements_more(
+    application: Application, signed_in: SignIn, connect: Connect, statements: list[str], services: int
+) -> None:
+    """How far the client is, what waits, and the newest message of each; elsewhere none."""
+    spoken = [await new_service(application) for _ in range(services)]
+    tom = await signed_in("tom")
+    for service in spoken:
+        await add(tom, service.cid, "tom")
+        await service.announce()
+    tom = await back(tom, connect, application.app_id)
+    statements.clear()
+
+    tom = await back(tom, connect, application.app_id)
+    seen = list(statements)
+
+    # Coming back, in a transaction; nothing in other conversations; and how it stands with the device.
+    assert len(seen) <= 5 + 3, seen
+    assert len(await counts(tom)) == services
