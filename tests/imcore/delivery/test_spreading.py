@@ -31,7 +31,7 @@ class Session:
         self.client_id = client_id
         self.config_bitmap = config_bitmap
         self.room: str | None = None
-        self.caught_up_ms = 0
+        self.attached_ms = 0
         self.seated_ms: int | None = None
         self.is_caught_up = True
         self.got = 0
