@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from django.db.models import IntegerChoices, TextChoices
 
@@ -51,13 +51,20 @@ class Role(TextChoices):
 class Standing(IntEnum):
     """What somebody is in a conversation; whoever stands higher may change those who stand lower.
 
-    In a chat room, members are those who are in it now; of a system conversation, its subscribers.
+    In a chat room, members are those who are in it now; of a system conversation, its subscribers. The application
+    itself, which acts through the REST API, stands above all of them, whatever is enabled for clients.
     """
 
     OUTSIDER = 0
     MEMBER = 1
     MANAGER = 2
     OWNER = 3
+    APPLICATION = 4
+
+
+# Who acts where no client does: the application, with its master key. No client has this id, and `initBy` of what it
+# does is empty (rest-api 8.5).
+THE_APPLICATION: Final = ""
 
 
 class Action(Enum):
@@ -92,14 +99,14 @@ class KindPolicy:
     """One row of the table of kinds.
 
     `keeps_members`: has member rows, counts unread. `least`: how high one must stand for each action; an action that
-    is not in it does not exist for the kind.
+    is not in it does not exist for the kind, nor does one of the application's for clients.
     """
 
     keeps_members: bool
     least: Mapping[Action, Standing]
 
 
-_OUTSIDER, _MEMBER, _MANAGER, _OWNER = Standing
+_OUTSIDER, _MEMBER, _MANAGER, _OWNER, _APPLICATION = Standing
 
 POLICIES: Mapping[Kind, KindPolicy] = MappingProxyType(
     {
@@ -141,7 +148,12 @@ POLICIES: Mapping[Kind, KindPolicy] = MappingProxyType(
             least={
                 Action.JOIN: _OUTSIDER,
                 Action.LEAVE: _OUTSIDER,
+                Action.UPDATE: _APPLICATION,
                 Action.MUTE: _MEMBER,
+                Action.SILENCE: _APPLICATION,
+                Action.LIST_SILENCED: _APPLICATION,
+                Action.BLOCK: _APPLICATION,
+                Action.LIST_BLOCKED: _APPLICATION,
                 Action.SEND: _OUTSIDER,
                 Action.READ: _MEMBER,
             },
@@ -199,6 +211,8 @@ def standing(kind: Kind, roster: Roster, client_id: str, *, is_present: bool = F
     `is_present`: in the chat room now, or subscribed, which no roster knows. Who created a chat room owns it wherever
     he is; who created another conversation and left it is an outsider.
     """
+    if client_id == THE_APPLICATION:
+        return Standing.APPLICATION
     if kind is Kind.CHAT_ROOM and client_id == roster.creator:
         return Standing.OWNER
     if not is_present and client_id not in roster.members:
@@ -211,8 +225,10 @@ def standing(kind: Kind, roster: Roster, client_id: str, *, is_present: bool = F
 def refusal(action: Action, kind: Kind, standing: Standing, features: Features) -> type[ImError] | None:
     """Return the error that the action of somebody with this standing is answered with; None if it is allowed."""
     least = POLICIES[kind].least.get(action)
-    if least is None:
+    if least is None or (least is Standing.APPLICATION and standing is not least):
         return ConversationNotAllowed
+    if standing is Standing.APPLICATION:
+        return None
     if action in (Action.CHANGE_ROLE, Action.SILENCE) and not features.roles:
         return RolesDisabled
     if action in (Action.BLOCK, Action.LIST_BLOCKED) and not features.block_lists:

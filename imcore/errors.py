@@ -256,6 +256,20 @@ class SystemConversationRequired(ImError):
     reason = "SYSTEM_CONVERSATION_REQUIRED"
 
 
+class NormalConversationRequired(ImError):
+    """Something that only normal conversations have (rest-api 4.1)."""
+
+    code = 4314
+    reason = "NORMAL_CONVERSATION_REQUIRED"
+
+
+class ChatRoomRequired(ImError):
+    """Something that only chat rooms have (rest-api 4.1)."""
+
+    code = 4316
+    reason = "TRANSIENT_CONVERSATION_REQUIRED"
+
+
 class TemporarilySilenced(ImError):
     """The sender was silenced for a while."""
 

@@ -16,6 +16,7 @@ both_versions: list[URLPattern | URLResolver] = [
     path("", include("imcore.rest.urls")),
     path("", include("imcore.accounts.api.urls")),
     path("", include("conversations.api.urls")),
+    path("", include("messaging.api.urls")),
     path("<path:unserved>", upstream.unknown_path),
 ]
 

@@ -7,7 +7,7 @@ answers.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from weakref import WeakValueDictionary
@@ -15,15 +15,36 @@ from weakref import WeakValueDictionary
 from cachetools import LRUCache
 from django.conf import settings
 
-from conversations.policy import Roster
+from conversations.policy import Kind, Roster
 from conversations.storage import conversations, retention
 from conversations.storage.conversations import ConversationInfo
 from imcore import limits
 from imcore.batching import Batcher
 from imcore.bridge import in_database
-from imcore.errors import ConversationNotFound
+from imcore.errors import (
+    ChatRoomRequired,
+    ConversationNotFound,
+    ImError,
+    NormalConversationRequired,
+    SystemConversationRequired,
+)
 
-__all__ = ["ConversationInfo", "find", "forget", "remember", "was_deleted", "with_roster"]
+__all__ = [
+    "ConversationInfo",
+    "check_kind",
+    "find",
+    "find_of",
+    "forget",
+    "remember",
+    "was_deleted",
+    "with_roster",
+]
+
+_REQUIRED: Mapping[Kind, type[ImError]] = {
+    Kind.NORMAL: NormalConversationRequired,
+    Kind.CHAT_ROOM: ChatRoomRequired,
+    Kind.SYSTEM: SystemConversationRequired,
+}
 
 _remembered: LRUCache[tuple[int, str], tuple[ConversationInfo, float]] = LRUCache(
     # A conversation weighs what its lists do: a bound on conversations alone would be none on memory.
@@ -51,6 +72,23 @@ async def find(
     if found.expires_ms is not None and found.expires_ms <= now_ms:
         raise ConversationNotFound("The temporary conversation has expired.")
     return found
+
+
+async def find_of(*, application: int, conversation_id: str, kind: Kind, now_ms: int) -> ConversationInfo:
+    """Return a conversation, asked of the database, that must be of a kind.
+
+    Raises ConversationNotFound, or what names the kind that it is not: SystemConversationRequired,
+    NormalConversationRequired, ChatRoomRequired (rest-api 4.1).
+    """
+    found = await find(application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0)
+    check_kind(found, kind)
+    return found
+
+
+def check_kind(conversation: ConversationInfo, kind: Kind) -> None:
+    """Raise what says which kind of conversation is wanted, if this one is of another."""
+    if conversation.kind is not kind:
+        raise _REQUIRED[kind](f"This is a {conversation.kind.label} conversation.")
 
 
 async def was_deleted(*, application: int, conversation_id: str) -> bool:

@@ -103,8 +103,8 @@ async def remove(
 ) -> MembershipResult:
     """Remove clients from a conversation; removing only oneself is leaving. Repeating it is harmless.
 
-    With roles, only who stands higher may remove another, and the owner of a conversation with roles stays. Raises as
-    `add` does, and OperationUnauthorized.
+    With roles, only who stands higher may remove another, and the owner of a conversation with roles stays, unless it
+    is the application that removes him. Raises as `add` does, and OperationUnauthorized.
     """
     conversation, wanted = await _asked(application, conversation_id, member_ids, now_ms)
     if conversation.kind in (Kind.CHAT_ROOM, Kind.SYSTEM):
@@ -128,6 +128,8 @@ async def remove(
         reasons: dict[str, type[ImError]] = {}
         for one in wanted:
             target = standing(kind, roster, one)
+            if actor is Standing.APPLICATION:
+                continue
             if target is Standing.OWNER and features.roles and roster.has_roles:
                 reasons[one] = OwnerRequired
             elif one != client_id and forbidden is not None:

@@ -19,7 +19,6 @@ from imcore.errors import (
     ConversationNotFound,
     ConversationRequestInvalid,
     InvalidMessagingTarget,
-    SystemConversationRequired,
 )
 from messaging.events import Body, Mentions, ServiceSpoke
 from messaging.message_types import message_type
@@ -140,8 +139,7 @@ async def find_system(application: int, conversation_id: str, now_ms: int) -> Co
         conversation = await directory.find(application=application, conversation_id=conversation_id, now_ms=now_ms)
     except ConversationNotFound as error:
         raise InvalidMessagingTarget("No such conversation.") from error
-    if conversation.kind is not Kind.SYSTEM:
-        raise SystemConversationRequired(f"This is a {conversation.kind.label} conversation.")
+    directory.check_kind(conversation, Kind.SYSTEM)
     return conversation
 
 

@@ -1,0 +1,52 @@
+"""What every request that says something has in common (rest-api 8.7): the message, how dear it is, the answer."""
+
+from typing import Any, Final
+
+import orjson
+
+from imcore.delivery.encoding import Priority
+from imcore.rest.exceptions import BadParameter
+from imcore.rest.openapi import INTEGER, OBJECT, STRING, one_of, record
+from imcore.rest.parameters import Parameters
+from messaging.events import Body
+from messaging.services.sending import Acknowledgement
+
+# A text, or an object whose JSON is the text.
+MESSAGE: Final = one_of(STRING, OBJECT)
+PUSH_DATA: Final = one_of(STRING, OBJECT)
+SENT: Final = record(**{"msg-id": STRING, "timestamp": INTEGER})
+
+
+def body_of(asked: Parameters) -> Body:
+    """Return the `message` of a request: a text, or an object, which is written as JSON. Raises BadParameter."""
+    return Body(text=_text_or_json(asked, "message"), binary=None)
+
+
+def push_data_of(asked: Parameters, name: str = "push_data") -> str:
+    """Return what a push is to say, as JSON; empty if nothing is said of it. Raises BadParameter."""
+    return "" if _value(asked, name) is None else _text_or_json(asked, name)
+
+
+def priority_of(asked: Parameters, default: Priority) -> Priority:
+    """Return the `priority` of a request, `high`, `normal` or `low` in any case. Raises BadParameter."""
+    text = asked.string("priority", default.name)
+    try:
+        return Priority[text.strip().upper()]
+    except KeyError:
+        raise BadParameter("priority is high, normal or low.") from None
+
+
+def sent(acknowledgement: Acknowledgement) -> dict[str, Any]:
+    """Return the answer to a request that has said something."""
+    return {"msg-id": acknowledgement.message_id, "timestamp": acknowledgement.timestamp_ms}
+
+
+def _value(asked: Parameters, name: str) -> Any:
+    return asked.body.get(name) or asked.query.get(name) or None
+
+
+def _text_or_json(asked: Parameters, name: str) -> str:
+    value = asked.body.get(name)
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode()
+    return asked.string(name)
