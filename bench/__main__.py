@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import contestants, measuring, report, storm
 from bench.contestants import running_postgres
 from bench.generator import LoadFailed
-from bench.measuring import FULL, MANY_CASES, QUICK
+from bench.measuring import FULL, LONG_FILLING, MANY_CASES, QUICK
 from bench.profiling import profile
 from bench.wire import WireError
 from tests.services import ServiceError
@@ -111,13 +111,31 @@ def _storm(*, is_quick: bool) -> None:
     _tell("storm", report.section(results, table, verdicts), is_kept=not is_quick)
 
 
+def _rest(*, is_quick: bool) -> None:
+    callers, effort = (report.QUICK_CALLERS, QUICK) if is_quick else (report.CALLERS, FULL)
+    with running_postgres() as postgres:
+        calls = measuring.run(contestants.CALLS, sizes=callers, effort=effort, postgres=postgres)
+        effort = QUICK if is_quick else LONG_FILLING
+        pages = measuring.run([contestants.PAGES], sizes=report.READERS, effort=effort, postgres=postgres)
+    table = "\n\n".join([report.calls_table(calls), report.calls_table(pages)])
+    verdicts = [] if is_quick else report.call_verdicts(calls, pages)
+    _tell("rest", report.section(calls | pages, table, verdicts), is_kept=not is_quick)
+
+
 def _tell(section: str, text: str, *, is_kept: bool) -> None:
     print(f"\n{text}\n", flush=True)
     if is_kept:
         report.write(section, text)
 
 
-BENCHMARKS = {"fanout": _fanout, "stored": _stored, "rooms": _rooms, "queries": _queries, "storm": _storm}
+BENCHMARKS = {
+    "fanout": _fanout,
+    "stored": _stored,
+    "rooms": _rooms,
+    "queries": _queries,
+    "rest": _rest,
+    "storm": _storm,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,15 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import psycopg
 
-from bench.clients import orm, ours, rooms
-from bench.generator import Load
+from bench.clients import calling, orm, ours, rooms
+from bench.generator import Drivable
 from bench.processes import free_port, on_core, running
 from tests.conversations.storage.crowd import CALLER, FORMS
 from tests.services import Postgres, running_services
@@ -31,7 +31,7 @@ set_tcp_nodelay true
 # What a developer's shell may hold and no server here shall inherit.
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "HOST", "PORT", "LOG_LEVEL")
 
-Connect = Callable[[int, int], Load]
+Connect = Callable[[int, int], AbstractContextManager[Drivable]]
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,8 @@ SOCKET_IO = "socket.io"
 MOSQUITTO = "Mosquitto, QoS 0"
 IMCORE = "imcore"
 ORM = "one ORM transaction per message"
+NOTHING = "imcore, a request that does nothing"
+VIEW = "a plain Django view, one ORM transaction"
 JOIN = "join"
 LEAVE = "leave"
 BARE_CONNECTIONS = "bare ASGI app, connections alone"
@@ -257,6 +259,19 @@ QUERIES = replace(
         {name: partial(ours.query, client_id=CALLER, where=form.where, sort=form.sort) for name, form in FORMS.items()},
     ),
     crowd="fill",
+)
+CALLS = (
+    replace(
+        imcore("PostgreSQL", {IMCORE: calling.sends, NOTHING: calling.nothing}),
+        # Nobody is told to come again in a minute.
+        crowd="unlimited",
+    ),
+    replace(_orm("PostgreSQL"), loads={VIEW: calling.views}),
+)
+DEPTHS = {"newest": 0.0, "middle": 0.5, "oldest": 1.0}
+PAGES = replace(
+    imcore("PostgreSQL", {name: partial(calling.pages, depth=depth) for name, depth in DEPTHS.items()}),
+    crowd="history",
 )
 # How they are put under load is storm.py's.
 RETURNING = replace(imcore("PostgreSQL", {}), crowd="inboxes")

@@ -2,6 +2,8 @@
 
 python -m bench.crowding fill 100000    in the environment of a server that runs: as many conversations
 python -m bench.crowding inboxes 5000   as many clients, with ten conversations each
+python -m bench.crowding history 0      a conversation with a million messages
+python -m bench.crowding unlimited 0    nothing but an application that may send as much as it likes
 python -m bench.crowding plans
 """
 
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import django
+from django.core.management import call_command
 
 from bench.clients.ours import APP_ID
 from imcore.identifiers import now_ms
@@ -52,6 +55,30 @@ _INBOXES = (
 )
 
 
+HISTORY_CONVERSATION = "the-long-conversation"
+HISTORY_MESSAGES = 1_000_000
+HISTORY_START_MS = 1_700_000_000_000  # a message each millisecond
+_HISTORY = (
+    """
+    INSERT INTO conversations_conversation
+      (application_id, object_id, kind, creator, attributes, is_unique, member_count, members_version,
+       attributes_version, has_roles, has_silenced, has_blocked, last_seq, last_message_ms, last_message_hour,
+       mention_all_seq, created_ms, updated_ms)
+    VALUES ({application}, '{conversation}', 1, 'tom', '{{}}', FALSE, 0, 1, 1, FALSE, FALSE, FALSE, {messages},
+            {start} + {messages}, ({start} + {messages}) / 3600000, 0, {start}, {start})
+    """,
+    """
+    INSERT INTO messaging_message
+      (message_id, application_id, conversation_id, seq, timestamp_ms, sender, text, is_binary, message_type,
+       mention_all, wants_receipt)
+    SELECT lpad(seq::text, 22, '0'), {application}, c.id, seq, {start} + seq, 'tom',
+           '{{"_lctype":-1,"_lctext":"' || repeat('x', 172) || '"}}', FALSE, -1, FALSE, FALSE
+    FROM conversations_conversation c, generate_series(1, {messages}) AS seqs (seq)
+    WHERE c.application_id = {application} AND c.object_id = '{conversation}'
+    """,
+)
+
+
 def main() -> None:
     """Do what the command line says."""
     django.setup()
@@ -62,6 +89,10 @@ def main() -> None:
         _fill(application, int(sys.argv[2]))
     elif sys.argv[1] == "inboxes":
         _fill_inboxes(application, int(sys.argv[2]))
+    elif sys.argv[1] == "unlimited":
+        call_command("application_settings", APP_ID, "rest_messages_per_minute=0")
+    elif sys.argv[1] == "history":
+        _fill_history(application)
     else:
         print(json.dumps({name: _plan(application, form) for name, form in crowd.FORMS.items()}))
 
@@ -75,6 +106,19 @@ def _fill_inboxes(application: int, clients: int) -> None:
     with _patient_cursor() as cursor:
         for statement in _INBOXES:
             cursor.execute(statement.format(application=application, clients=clients, now=now_ms()))
+
+
+def _fill_history(application: int) -> None:
+    with _patient_cursor() as cursor:
+        for statement in _HISTORY:
+            cursor.execute(
+                statement.format(
+                    application=application,
+                    conversation=HISTORY_CONVERSATION,
+                    messages=HISTORY_MESSAGES,
+                    start=HISTORY_START_MS,
+                )
+            )
 
 
 @contextmanager

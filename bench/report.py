@@ -20,9 +20,12 @@ MEMBERS = (100, 500)
 IN_FLIGHT = (64, 512)
 LISTENERS = (2000,)
 CONVERSATIONS = (100_000,)
+CALLERS = (1, 16)
+READERS = (2,)
 QUICK_MEMBERS = (20,)
 QUICK_IN_FLIGHT = (8,)
 QUICK_LISTENERS = (50,)
+QUICK_CALLERS = (4,)
 QUICK_CONVERSATIONS = (5000,)
 
 # Of each query: how many conversations it finds, and what its plan reads.
@@ -34,6 +37,8 @@ LEAST_TIMES_LESS_THAN_TUTORIAL = 15.0
 MOST_US_PER_STORED_MESSAGE = 200.0
 LEAST_TIMES_LESS_THAN_ORM = 5.0
 MOST_STATEMENTS_PER_OPENING = 6
+MOST_TIMES_VIEW = 1.5
+MOST_TIMES_DEPTH = 1.25
 MOST_KIB_PER_CONNECTION = 40
 
 
@@ -128,6 +133,48 @@ def storm_verdicts(results: Results, footprints: Footprints) -> list[str]:
                 f"at most {MOST_KIB_PER_CONNECTION}",
             ),
         ]
+    return lines
+
+
+def calls_table(results: Results) -> str:
+    """Return the table of requests over HTTP."""
+    rows = [
+        "| request | in flight | CPU µs per request | least–most | of it database | requests per CPU second "
+        "| p50 / p99 ms | generator |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for case, samples in results.items():
+        middle = median(samples)
+        rows.append(
+            f"| {case.name} | {case.size} | {middle.cpu_us:,.0f} | {_spread(results, case)} "
+            f"| {middle.database_us:,.0f} | {1e6 / middle.cpu_us:,.0f} | {middle.p50_ms:.1f} / {middle.p99_ms:.1f} "
+            f"| {middle.generator_share:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def call_verdicts(calls: Results, pages: Results) -> list[str]:
+    """Return a line per target of REST: what a send costs beside a plain view, and what depth costs."""
+    lines = []
+    ours, view = (_cpu_us(calls, Case(name, "PostgreSQL", CALLERS[-1])) for name in (names.IMCORE, names.VIEW))
+    if ours and view:
+        lines.append(
+            _verdict(
+                ours / view <= MOST_TIMES_VIEW,
+                f"{CALLERS[-1]} in flight: a send costs {ours / view:.2f} × a plain view's",
+                f"at most {MOST_TIMES_VIEW} ×",
+            )
+        )
+    depths = [cost for name in names.DEPTHS if (cost := _cpu_us(pages, Case(name, "PostgreSQL", READERS[-1])))]
+    if len(depths) == len(names.DEPTHS):
+        times = max(depths) / min(depths)
+        lines.append(
+            _verdict(
+                times <= MOST_TIMES_DEPTH,
+                f"the dearest depth costs {times:.2f} × the cheapest",
+                f"at most {MOST_TIMES_DEPTH} ×",
+            )
+        )
     return lines
 
 

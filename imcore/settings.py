@@ -248,7 +248,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "imcore.rest.answers.AlwaysFirst",
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "imcore.rest.exceptions.to_response",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "imcore.rest.openapi.OperationSchema",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "imcore",
@@ -268,5 +268,9 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
-    "loggers": {"imcore": {"level": os.environ.get("LOG_LEVEL", "INFO")}},
+    "loggers": {
+        "imcore": {"level": os.environ.get("LOG_LEVEL", "INFO")},
+        # It warns of every answer that tells a caller what is wrong with his request; he has been told.
+        "django.request": {"level": "ERROR"},
+    },
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import django
 from channels.routing import ProtocolTypeRouter, URLRouter
+from django.core.asgi import get_asgi_application
 from django.db import connection
 from django.urls import re_path
 
@@ -22,7 +23,8 @@ def main() -> None:
         editor.create_model(Conversation)
         editor.create_model(Message)
     routes: Any = [re_path(r"ws/(?P<client>[\w-]+)/$", ChatConsumer.as_asgi())]  # type: ignore[arg-type]
-    serve(ProtocolTypeRouter({"websocket": URLRouter(routes)}), int(sys.argv[1]))
+    application = ProtocolTypeRouter({"websocket": URLRouter(routes), "http": get_asgi_application()})
+    serve(application, int(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
     async def receive_json(self, content: dict[str, Any], **_: Any) -> None:
         """Answer a command."""
         if content["type"] == "start":
-            conversation_id = await start_conversation([self.client, content["with"]])
+            conversation_id = await database_sync_to_async(start_conversation)([self.client, content["with"]])
             self.partners[conversation_id] = content["with"]
             await self.send_json({"type": "started", "conversation": conversation_id})
             return
         conversation_id = content["conversation"]
-        message = await store(conversation_id, self.client, content["body"])
+        message = await database_sync_to_async(store)(conversation_id, self.client, content["body"])
         await self.send_json({"type": "ack", "id": message["id"], "sent_at": message["sent_at"]})
         receiver = channels.get(self.partners[conversation_id])
         if receiver is not None:
@@ -41,13 +41,11 @@ class ChatConsumer(AsyncJsonWebsocketConsumer):
         await self.send_json({"type": "message", **event["message"]})
 
 
-@database_sync_to_async
 def start_conversation(members: list[str]) -> int:
     """Insert a conversation and return its id."""
     return int(Conversation.objects.create(members=members).pk)
 
 
-@database_sync_to_async
 def store(conversation_id: int, sender: str, body: str) -> dict[str, Any]:
     """Insert a message and move its conversation up, in one transaction."""
     now = timezone.now()
