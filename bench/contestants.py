@@ -266,7 +266,11 @@ CALLS = (
         # Nobody is told to come again in a minute.
         crowd="unlimited",
     ),
-    replace(_orm("PostgreSQL"), loads={VIEW: calling.views}),
+    replace(
+        _orm("PostgreSQL"),
+        loads={VIEW: calling.views},
+        environment={"DJANGO_SETTINGS_MODULE": "bench.servers.orm.settings", "BENCH_HTTP": "1"},
+    ),
 )
 DEPTHS = {"newest": 0.0, "middle": 0.5, "oldest": 1.0}
 PAGES = replace(

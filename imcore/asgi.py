@@ -9,14 +9,15 @@ from typing import Any
 # ruff: noqa: E402 - Django must be set up before anything that has models is imported
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "imcore.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-http = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter
 
 from imcore.gateway import lifecycle
 from imcore.gateway.consumer import GatewayConsumer
+from imcore.http import Handler
 from imcore.rest import upstream
 from imcore.rest.bounds import bounded
 
@@ -35,4 +36,6 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
             return
 
 
-application = ProtocolTypeRouter({"http": bounded(http), "websocket": GatewayConsumer.as_asgi(), "lifespan": lifespan})
+application = ProtocolTypeRouter(
+    {"http": bounded(Handler()), "websocket": GatewayConsumer.as_asgi(), "lifespan": lifespan}
+)

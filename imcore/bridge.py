@@ -7,6 +7,8 @@ database's own time limits (`DATABASE_WAIT_SECONDS`) bound how long that can be.
 *To a long calculation*: `calculated` runs a password hash on threads of their own, so that neither the loop nor the
 database's threads wait for it.
 
+*Into a thread*: `in_thread` runs a request's middleware and view.
+
 *Into async*: `in_async` runs one service coroutine from a view, a Celery task or a management command.
 """
 
@@ -17,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 
@@ -74,6 +76,11 @@ async def in_database(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 async def calculated(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a calculation that takes long, and touches no database, and return what it returns."""
     return await asyncio.get_running_loop().run_in_executor(_calculating, partial(work, *args, **kwargs))
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run synchronous code that may wait, such as a request's middleware and view, in the request's own thread."""
+    return await sync_to_async(work)(*args, **kwargs)
 
 
 def in_async(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,15 +8,22 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.test import AsyncClient
+from django.test.client import AsyncClient, AsyncClientHandler
 
+from imcore.http import OneThread
 from imcore.models import Application
 
 Headers = dict[str, str]
 JSON = "application/json"
 
+
+class _Handler(OneThread, AsyncClientHandler):
+    """Django's handler for tests, working as the server's does."""
+
+
 # It keeps no cookies, since the API sets none.
 _client = AsyncClient(raise_request_exception=False)
+_client.handler = _Handler()
 
 
 def app_of(application: Application, **more: str) -> Headers:
