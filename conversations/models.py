@@ -92,7 +92,8 @@ class Member(models.Model):
     `unread = last_seq - read_seq - own_since_read`, and *mentioned* is `max(mentioned_seq, mention_all_seq_for) >
     read_seq`. So a send touches one member row, the sender's, however many members there are.
 
-    `own_since_read` counts what lies behind the read mark and is not unread: one's own messages, and recalled ones.
+    `own_since_read` counts what lies behind the read mark and is not unread: one's own messages, and recalled and
+    deleted ones.
     `read_ms` and `ack_ms` are the timestamps of the messages at the marks, once the client has moved them itself;
     `unread_changed_ms` is when its unread count was last changed by something else than a new message.
     """

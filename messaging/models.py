@@ -14,8 +14,8 @@ from messaging.message_types import TEXT
 class Message(models.Model):
     """A stored message. The row is the message: it was acknowledged after this was committed.
 
-    `seq` is dense and `timestamp_ms` strictly increasing within a conversation. A text body is in `text`; a binary one
-    in `data`, as is the rare text with a NUL, which PostgreSQL's text cannot hold.
+    `seq` is dense and `timestamp_ms` strictly increasing within a conversation; what is deleted leaves a hole. A text
+    body is in `text`; a binary one in `data`, as is the rare text with a NUL, which PostgreSQL's text cannot hold.
 
     An edit or a recall at `patch_ms` replaces the body and mentions and nothing else; the body of a recalled message is
     RECALLED_BODY. `ack_ms` and `read_ms` are when another member first received and read it, where that is known.

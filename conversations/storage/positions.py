@@ -66,15 +66,16 @@ WHERE id = %s
 """
 
 # `gone` has the messages as conversation, seq, sender, and whether they were recalled (1 or 0). A member that has read
-# less than them has then read just them.
+# less than them has then read just them. All up to the last of them but what was unread had been counted as not unread:
+# own messages, recalled ones, and those that were deleted before, of which nothing is left to count.
 _DISCARD = """
 WITH gone (conversation, seq, sender, recalled) AS ({gone}),
 floors AS (SELECT conversation, MAX(seq) AS seq FROM gone GROUP BY conversation)
 UPDATE conversations_member AS m
-SET own_since_read = {greatest}(0, m.own_since_read - (
+SET own_since_read = {greatest}(0, m.own_since_read - (floors.seq - m.read_seq) + (
       SELECT COUNT(*) FROM gone
       WHERE gone.conversation = m.conversation_id AND gone.seq > m.read_seq
-        AND (gone.sender = m.client_id OR gone.recalled > 0)
+        AND gone.sender <> m.client_id AND gone.recalled = 0
     )),
     read_seq = floors.seq,
     ack_seq = {greatest}(m.ack_seq, floors.seq)
@@ -167,7 +168,7 @@ def discard(*, messages: Mapping[int, Sequence[tuple[int, str, bool]]]) -> None:
     """Move the members' marks past messages that the caller deletes, so that they are unread for nobody any more.
 
     Conversation → seq, sender and whether it was recalled of each, the oldest there are in it. The caller has locked
-    the conversations. Messages that are gone are no longer counted among the own and recalled ones either.
+    the conversations. What is behind the marks then no longer counts among what is not unread either.
     """
     gone = [
         (conversation, seq, sender, int(is_recalled))

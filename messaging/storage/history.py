@@ -24,18 +24,21 @@ Place = tuple[int, int]  # timestamp, seq
 _START: Place = (1 - 2**63, 0)
 _END: Place = (2**63 - 1, 2**63 - 1)
 
-# With the LIMIT, which says nothing new, a look into the index for each; else, for many of them, PostgreSQL may prefer
-# to read the table from end to end.
+# The last one there is: the application may have deleted some. A look into the index for each.
 _NEWEST_POSTGRESQL = f"""
 SELECT conversation, {COLUMNS}
 FROM unnest(%s::bigint[], %s::bigint[]) AS wanted (conversation, last_seq) CROSS JOIN LATERAL (
-  SELECT {COLUMNS} FROM messaging_message WHERE conversation_id = conversation AND seq = last_seq LIMIT 1
+  SELECT {COLUMNS} FROM messaging_message WHERE conversation_id = conversation AND seq <= last_seq
+  ORDER BY seq DESC LIMIT 1
 ) AS found
 """  # noqa: S608 - constants
 _NEWEST_SQLITE = f"""
 WITH wanted (conversation, last_seq) AS (VALUES {{rows}})
 SELECT conversation, {COLUMNS}
-FROM wanted JOIN messaging_message ON conversation_id = conversation AND seq = last_seq
+FROM wanted JOIN messaging_message ON conversation_id = conversation AND seq = (
+  SELECT m.seq FROM messaging_message m WHERE m.conversation_id = conversation AND m.seq <= last_seq
+  ORDER BY m.seq DESC LIMIT 1
+)
 """  # noqa: S608 - constants
 
 
@@ -124,7 +127,10 @@ def page(
 
 
 def newest(*, last_seqs: Mapping[int, int]) -> dict[int, StoredMessage]:
-    """Return the newest message of each conversation: conversation → last seq, in; conversation → message, out."""
+    """Return the newest message of each conversation: conversation → last seq, in; conversation → message, out.
+
+    The last seq may be that of a message that was deleted.
+    """
     if not last_seqs:
         return {}
     with connection.cursor() as cursor:

@@ -287,7 +287,7 @@ def _read_spans(targets: Mapping[Place, _Target], found: Mapping[Place, Mark]) -
 
 
 def _own_since_read(targets: Mapping[Place, _Target], found: Mapping[Place, Mark]) -> dict[Place, int]:
-    """Return how many messages behind the new mark are own or recalled: counted before it, or behind it."""
+    """Return how much behind the new mark is not unread: counted before it, or behind it."""
     ranges: list[tuple[int, int, str, int, int]] = []
     is_before: dict[Place, bool] = {}
     for place, target in targets.items():
@@ -299,7 +299,10 @@ def _own_since_read(targets: Mapping[Place, _Target], found: Mapping[Place, Mark
             ranges.append((mark.member, mark.conversation, place.client_id, low, high))
     counted = count_not_unread(ranges)
     return {
-        place: mark.own_since_read - counted.get(mark.member, 0) if is_before[place] else counted.get(mark.member, 0)
+        # Not below 0, which no row may have, whatever an import has left out of the count.
+        place: max(0, mark.own_since_read - counted.get(mark.member, 0))
+        if is_before[place]
+        else counted.get(mark.member, 0)
         for place, mark in found.items()
         if place in targets
     }

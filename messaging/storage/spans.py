@@ -1,7 +1,7 @@
 """Messages as clients speak of them, by id, by time or as a stretch of seqs; and noting who has had them when.
 
-Seqs are dense, so the newest thousand messages of a range are a range, too: what a client may ask for is bounded before
-any message is looked at.
+Seqs are dense, but for what the application has deleted, so a range of a thousand seqs has the newest thousand messages
+at most: what a client may ask for is bounded before any message is looked at.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -45,12 +45,12 @@ ORDER BY m.conversation_id, m.seq
 {lock}
 """
 
-_NOT_UNREAD = """
+_UNREAD = """
 WITH ranges (member, conversation, client, low, high) AS ({given})
 SELECT ranges.member, COUNT(*)
 FROM ranges
 JOIN messaging_message m ON m.conversation_id = ranges.conversation AND m.seq > ranges.low AND m.seq <= ranges.high
-WHERE m.sender = ranges.client OR m.is_recalled
+WHERE m.sender <> ranges.client AND NOT m.is_recalled
 GROUP BY ranges.member
 """
 
@@ -123,12 +123,18 @@ def by_time(wanted: Iterable[tuple[int, int]]) -> dict[tuple[int, int], Point]:
 
 
 def count_not_unread(ranges: Sequence[tuple[int, int, str, int, int]]) -> dict[int, int]:
+    """Return how many seqs of each member's range are not unread for it: own messages, recalled and deleted ones.
+
+    A range is given as member, conversation, client, and the seqs it is above and up to. What is deleted has left but
+    a hole, so what is there and unread is counted.
+    """
     if not ranges:
         return {}
     rows, parameters = given(ranges, "bigint", "bigint", "text", "bigint", "bigint")
     with connection.cursor() as cursor:
-        cursor.execute(_NOT_UNREAD.format(given=rows), parameters)
-        return dict(cursor.fetchall())
+        cursor.execute(_UNREAD.format(given=rows), parameters)
+        counted = dict(cursor.fetchall())
+    return {member: high - low - counted.get(member, 0) for member, _, _, low, high in ranges}
 
 
 def cover(spans: Sequence[Span], now_ms: int, *, are_read: bool) -> dict[tuple[int, str], list[Covered]]:
