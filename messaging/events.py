@@ -39,10 +39,10 @@ class Mentions(NamedTuple):
 class MessageSent:
     """A message was accepted: stored, or passed on only (`seq` is None).
 
-    `to` are the members at that moment, the sender included: its other devices get the message too. To a chat room it
-    is the room, and the sender's other devices do not (realtime-protocol 6). `is_transient` is what the receivers are
-    told: a will is not stored either, and comes as a message like others. `previous_ms` is the timestamp of the message
-    before; 0 if there is none, or it is not known.
+    `to` are the members at that moment, the sender included: its other devices get the message too, but not without
+    `syncs_sender`. To a chat room it is the room, and they do not (realtime-protocol 6). `is_transient` is what the
+    receivers are told: a will is not stored either, and comes as a message like others. `previous_ms` is the timestamp
+    of the message before; 0 if there is none, or it is not known.
     """
 
     conversation: int
@@ -59,6 +59,7 @@ class MessageSent:
     to: tuple[str, ...]
     is_transient: bool
     previous_ms: int = 0
+    syncs_sender: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def direct(event: events.MessageSent) -> Iterator[Notice]:
         command=GenericCommand(cmd=_DIRECT, directMessage=body),
         needs=TEMPORARY_CONVERSATIONS if event.kind is _TEMPORARY else 0,
         priority=event.priority,
-        but=event.sender if event.kind is _CHAT_ROOM else "",
+        but="" if event.syncs_sender and event.kind is not _CHAT_ROOM else event.sender,
     )
 
 

@@ -5,7 +5,7 @@
 What a client asks for at once is done as a whole or not at all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from messaging.message_types import RECALLED_BODY, message_type
 from messaging.models import MessagingSettings
 from messaging.services import sending
 from messaging.storage import patches
-from messaging.storage.patches import Change, Changed, Subject
+from messaging.storage.patches import Change, Changed, Judge, Subject
 
 MINUTE_MS = 60_000
 
@@ -38,13 +38,14 @@ MINUTE_MS = 60_000
 class Patch(NamedTuple):
     """What is asked for a message: this body and these mentions in place of its own; without a body, to recall it.
 
-    `may_be_binary`: if the message is binary, the body is not a text but the bytes of it.
+    `mentions` None: it goes on to mention whom it does. `may_be_binary`: if the message is binary, the body is not a
+    text but the bytes of it.
     """
 
     conversation_id: str
     message_id: str
     body: Body | None
-    mentions: Mentions
+    mentions: Mentions | None
     may_be_binary: bool = False
 
 
@@ -67,21 +68,32 @@ async def patch(
     """
     if not 0 < len(wanted) <= limits.PATCH_ITEMS_MAX:
         raise ConversationRequestInvalid(f"A command has 1 to {limits.PATCH_ITEMS_MAX} edits and recalls.")
-    found = await _find(application, wanted, now_ms, float("inf"))
+    found = await find(application, [one.conversation_id for one in wanted], now_ms)
     for one in wanted:
         _check_enabled(settings, is_recall=one.body is None)
-    changes = [_change(found[one.conversation_id], one) for one in wanted]
     kinds = {conversation.pk: conversation.kind for conversation in found.values()}
+    judge = partial(_judge, settings=settings, client_id=client_id, kinds=kinds, now_ms=now_ms)
+    return await carry_out(
+        application=application, found=found, wanted=wanted, judge=judge, session=session, now_ms=now_ms
+    )
+
+
+async def carry_out(
+    *,
+    application: int,
+    found: Mapping[str, ConversationInfo],
+    wanted: Sequence[Patch],
+    judge: Judge,
+    session: object,
+    now_ms: int,
+) -> int:
+    """Do what is asked for messages of the conversations found, as far as `judge` allows, and tell of it as `patch`."""
+    changes = [_change(found[one.conversation_id], one) for one in wanted]
     try:
-        changed = await in_database(
-            patches.apply,
-            changes,
-            judge=partial(_judge, settings=settings, client_id=client_id, kinds=kinds, now_ms=now_ms),
-            clock=identifiers.now_ms,
-        )
+        changed = await in_database(patches.apply, changes, judge=judge, clock=identifiers.now_ms)
     except ConversationNotFound:
         # It was deleted meanwhile: looking again tells which, and why.
-        await _find(application, wanted, now_ms, 0)
+        await find(application, found, now_ms, max_age_seconds=0)
         raise
     for event in _events(found, wanted, changed):
         router.publish(application, event, skip=session)
@@ -90,11 +102,12 @@ async def patch(
     return changed.patched[-1].patch_ms
 
 
-async def _find(
-    application: int, wanted: Sequence[Patch], now_ms: int, max_age_seconds: float
+async def find(
+    application: int, conversation_ids: Iterable[str], now_ms: int, *, max_age_seconds: float = float("inf")
 ) -> dict[str, ConversationInfo]:
+    """Return conversations by their ids. Raises ConversationNotFound, or what tells that one was deleted."""
     found: dict[str, ConversationInfo] = {}
-    for conversation_id in dict.fromkeys(one.conversation_id for one in wanted):
+    for conversation_id in dict.fromkeys(conversation_ids):
         try:
             found[conversation_id] = await directory.find(
                 application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=max_age_seconds
@@ -125,9 +138,14 @@ def _change(conversation: ConversationInfo, one: Patch) -> Change:
         text=text,
         data=data,
         message_type=None if body.text is None else message_type(body.text),
-        mentions=Mentions() if is_recall else Mentions(sending.storable_ids(one.mentions), one.mentions.everybody),
+        mentions=_storable(Mentions() if is_recall or one.mentions is None else one.mentions),
         may_be_binary=one.may_be_binary,
+        keeps_mentions=not is_recall and one.mentions is None,
     )
+
+
+def _storable(mentions: Mentions) -> Mentions:
+    return Mentions(sending.storable_ids(mentions), mentions.everybody)
 
 
 def _judge(

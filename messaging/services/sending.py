@@ -9,6 +9,7 @@ The acknowledgement is returned after the commit and never waits for delivery.
 import hashlib
 from asyncio import CancelledError
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -73,14 +74,17 @@ async def send(
     deduplication_token: str,
     sender_address: str | None,
     now_ms: int,
+    as_application: bool = False,
+    syncs_sender: bool = True,
 ) -> Acknowledgement:
     """Accept a message: store it and pass it on to every session of every member but `session`.
 
     In a chat room, to everybody there but the sender; to a system conversation, for the service alone. The same sender,
     conversation and deduplication token again get the first acknowledgement, and nobody gets the message twice.
-    `priority` counts only for what may be dropped: transient messages and those to chat rooms. Raises
-    ConversationNotFound, MessageTooLong, InvalidMessagingTarget, Silenced, TemporarilySilenced, BlockedByConversation,
-    SendTimeout.
+    `priority` counts only for what may be dropped: transient messages and those to chat rooms. `as_application`: the
+    application speaks in the sender's name, of whom nothing is asked then; without `syncs_sender`, the sender's
+    sessions do not get it. Raises ConversationNotFound, MessageTooLong, InvalidMessagingTarget, Silenced,
+    TemporarilySilenced, BlockedByConversation, SendTimeout.
     """
     try:
         conversation = await _find(
@@ -90,7 +94,8 @@ async def send(
             # The store of upstream messages does not check the lists either.
             conversation = await _find(application, conversation_id, now_ms, TRANSIENT_MAX_AGE_SECONDS)
         check_size(settings, body, push_data, mentions)
-        conversation = await _check_sender(conversation, sender, now_ms)
+        if not as_application:
+            conversation = await _check_sender(conversation, sender, now_ms)
         if conversation.kind is _SYSTEM:
             return await _hand_to_service(
                 conversation, sender, body, is_transient, _token(deduplication_token), sender_address
@@ -98,12 +103,14 @@ async def send(
         if is_transient:
             sent = _pass_on(conversation, sender, body, mentions, priority)
         else:
-            sent = await _store(conversation, sender, body, mentions, priority, wants_receipt, deduplication_token)
+            sent = await _store(
+                conversation, sender, body, mentions, priority, wants_receipt, deduplication_token, as_application
+            )
     except ConversationNotFound as error:
         raise await explain_missing(application, conversation_id, error) from None
     acknowledgement, event = sent
     if event is not None:
-        router.publish(application, event, skip=session)
+        router.publish(application, event if syncs_sender else replace(event, syncs_sender=False), skip=session)
     return acknowledgement
 
 
@@ -200,6 +207,7 @@ async def _store(
     priority: Priority,
     wants_receipt: bool,
     deduplication_token: str,
+    as_application: bool,
 ) -> _Sent:
     text, data = storable(body)
     draft = Draft(
@@ -217,6 +225,7 @@ async def _store(
         mention_all=mentions.everybody,
         wants_receipt=wants_receipt,
         deduplication_token=_token(deduplication_token),
+        as_application=as_application,
     )
     try:
         outcome = await _batcher.submit(draft)

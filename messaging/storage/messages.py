@@ -58,6 +58,7 @@ _Token = tuple[int, str, str]  # conversation, sender, deduplication token
 class Draft(NamedTuple):
     """A message to be stored. `members_version` is that of the members its sender was checked against.
 
+    `as_application`: nothing is asked of the sender, in whose name the application speaks.
     A tuple, because there is one per message: a frozen dataclass of so many fields takes several times as long to make.
     """
 
@@ -75,6 +76,7 @@ class Draft(NamedTuple):
     mention_all: bool
     wants_receipt: bool
     deduplication_token: str | None
+    as_application: bool = False
 
     @property
     def token(self) -> _Token | None:
@@ -152,7 +154,9 @@ def store(drafts: Sequence[Draft], *, now_ms: int) -> list[Stored | Refused]:
 def _refusal(draft: Draft, roster: Roster | None, missing: set[int], now_ms: int) -> type[ImError] | None:
     if draft.conversation in missing:
         return ConversationNotFound
-    return None if roster is None else sending_refusal(draft.kind, draft.sender, roster, now_ms)
+    if roster is None or draft.as_application:
+        return None
+    return sending_refusal(draft.kind, draft.sender, roster, now_ms)
 
 
 def _checked(draft: Draft, rosters: Mapping[int, Roster]) -> Draft:

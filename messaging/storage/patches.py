@@ -6,7 +6,7 @@ Everything is read under the lock, so patch times rise strictly in a conversatio
 once the second sees what the first has done. Rows are locked in the order of docs/adr/0008: messages before members.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -65,7 +65,8 @@ FROM wanted JOIN messaging_message m ON m.conversation_id = wanted.conversation 
 class Change(NamedTuple):
     """What is to become of a message: `text` and `data` are the columns of `body`. A recalled one mentions nobody.
 
-    `may_be_binary`: if the message is binary, the body is not a text but the bytes of it.
+    `may_be_binary`: if the message is binary, the body is not a text but the bytes of it. `keeps_mentions`: an edited
+    one goes on to mention whom it does.
     """
 
     conversation: int
@@ -77,13 +78,15 @@ class Change(NamedTuple):
     message_type: int | None
     mentions: Mentions
     may_be_binary: bool = False
+    keeps_mentions: bool = False
 
     def meant_for(self, message: "Subject") -> "Change":
-        """Return the change with the body that is meant for a message."""
+        """Return the change with the body, and the mentions, that are meant for a message."""
+        change = self._replace(mentions=message.mentions) if self.keeps_mentions else self
         if self.body.text is None or not (self.may_be_binary and message.is_binary):
-            return self
+            return change
         data = self.body.text.encode()
-        return self._replace(body=Body(text=None, binary=data), text=None, data=data, message_type=None)
+        return change._replace(body=Body(text=None, binary=data), text=None, data=data, message_type=None)
 
 
 class Subject(NamedTuple):
@@ -134,7 +137,7 @@ def apply(changes: Sequence[Change], *, judge: Judge, clock: Callable[[], int]) 
         raise ConversationNotFound
     now_ms = clock()
     rosters = positions.rosters(conversations=numbers)
-    before = _load(changes)
+    before = load([change.message_id for change in changes])
     newest_ms = _newest_patches(numbers)
     # One by one they take longer than the millisecond that each moves the time on.
     if len(changes) > 1 and max(newest_ms.values()) + len(changes) > now_ms + limits.PATCHES_AHEAD_MAX_MS:
@@ -142,7 +145,7 @@ def apply(changes: Sequence[Change], *, judge: Judge, clock: Callable[[], int]) 
     patched = _patch(changes, before, rosters, newest_ms, judge, now_ms)
     after = {one.message.message_id: one.message for one in patched if one.is_new}
     _write(after, {change.message_id: change for _, change, _, is_new in patched if is_new})
-    affected = _move_marks(before, after, rosters, now_ms)
+    affected = move_marks(before, after, rosters, now_ms)
     counts = recounts.counts(members=affected)
     described = unread.describe([count for _, count in counts])
     clients = [client_id for client_id, _ in counts]
@@ -182,9 +185,10 @@ def _patch(
     return patched
 
 
-def _load(changes: Sequence[Change]) -> dict[str, Subject]:
+def load(message_ids: Collection[str]) -> dict[str, Subject]:
+    """Return the messages with these ids that there are."""
     # PostgreSQL's text cannot hold U+0000, so there is no message with such an id to look for.
-    ids = {change.message_id for change in changes if "\0" not in change.message_id}
+    ids = {message_id for message_id in message_ids if "\0" not in message_id}
     return {
         row.message_id: Subject(
             row.message_id,
@@ -212,20 +216,23 @@ def _write(messages: dict[str, Subject], changes: dict[str, Change]) -> None:
     """Write the messages as they are after the last change of each."""
     rows = []
     for message in sorted(messages.values(), key=lambda one: (one.conversation, one.seq)):
-        _, _, _, _, text, data, message_type, mentions, _ = changes[message.message_id]
+        change, mentions = changes[message.message_id], message.mentions
         mention_ids = orjson.dumps(mentions.client_ids).decode() if mentions.client_ids else None
         rows.append(
-            (text, data, message.is_binary, message_type, mention_ids, mentions.everybody, message.is_recalled,
-             message.patch_ms, message.message_id)
+            (change.text, change.data, message.is_binary, change.message_type, mention_ids, mentions.everybody,
+             message.is_recalled, message.patch_ms, message.message_id)
         )  # fmt: skip
     with connection.cursor() as cursor:
         cursor.executemany(_WRITE, rows)
 
 
-def _move_marks(
-    before: dict[str, Subject], after: dict[str, Subject], rosters: dict[int, Roster], now_ms: int
+def move_marks(
+    before: Mapping[str, Subject], after: Mapping[str, Subject], rosters: Mapping[int, Roster], now_ms: int
 ) -> set[tuple[int, str]]:
-    """Move the members' marks as changed messages ask for; return the conversation and client of those concerned."""
+    """Move the members' marks as changed messages ask for; return the conversation and client of those concerned.
+
+    The messages are written, or deleted, which is as if they were recalled; their conversations are locked.
+    """
     concerning_all = []
     members: set[tuple[int, str]] = set()
     to_all: set[int] = set()

@@ -13,8 +13,8 @@ from conversations.storage.conversations import ConversationInfo
 from imcore.models import Application
 from messaging.events import Body, Mentions
 from messaging.models import Message
-from messaging.storage import messages, patches, receipts, retention
-from messaging.storage.patches import Change
+from messaging.storage import deletions, messages, patches, receipts, retention
+from messaging.storage.patches import Change, Subject
 from messaging.storage.receipts import Ack, Place, Read
 from tests.messaging.storage.drafts import T, draft, member, new_conversation, stored
 
@@ -51,6 +51,19 @@ def recall(rooms: Rooms) -> None:
     patches.apply(changes, judge=lambda change, message, roster: None, clock=lambda: T)
 
 
+def delete(rooms: Rooms) -> None:
+    """Delete every message of each room, one by one."""
+    for room in rooms:
+        for message in stored(room):
+            deletions.delete(conversation=room.pk, message_id=message.message_id, judge=it_is_there, clock=lambda: T)
+
+
+def it_is_there(message: Subject | None) -> Subject:
+    """Refuse nothing."""
+    assert message is not None
+    return message
+
+
 def forget(rooms: Rooms) -> None:
     """Delete every message of each room."""
     retention.delete(conversations=[room.pk for room in rooms], before_ms=retention.EVER, limit=100)
@@ -65,7 +78,7 @@ def rooms(application: Application) -> Rooms:
     return made
 
 
-@pytest.mark.parametrize("write", [send, read, recall, forget])
+@pytest.mark.parametrize("write", [send, read, recall, delete, forget])
 def test_who_waits_for_a_conversation_holds_none_behind_it(rooms: Rooms, write: Callable[[Rooms], None]) -> None:
     """Nor a message, nor a member."""
     with held_up(Conversation.objects.filter(pk=rooms[0].pk), write, rooms):
@@ -91,6 +104,25 @@ def test_what_is_recalled_before_it_is_deleted_is_not_counted_for_ever(rooms: Ro
 
     with held_up(Conversation.objects.filter(pk=room.pk), forget, [room]):
         patches.apply([recalled], judge=lambda change, message, roster: None, clock=lambda: T)
+
+    assert not stored(room)
+    assert (member(room, "jerry").read_seq, member(room, "jerry").own_since_read) == (SAID, 0)
+
+
+def test_what_is_deleted_while_retention_waits_is_not_counted_for_ever(rooms: Rooms) -> None:
+    """It finds messages, and waits for the one who deletes some: these have left holes behind what it still deletes."""
+    [room, _] = rooms
+
+    def delete_one(number: int) -> None:
+        deletions.delete(
+            conversation=room.pk,
+            message_id=stored(room)[number].message_id,
+            judge=it_is_there,
+            clock=lambda: T,
+        )
+
+    with held_up(Conversation.objects.filter(pk=room.pk), forget, [room]):
+        delete_one(1)
 
     assert not stored(room)
     assert (member(room, "jerry").read_seq, member(room, "jerry").own_since_read) == (SAID, 0)

@@ -1,4 +1,4 @@
-"""After any sends, reads, edits and recalls, unread and mentioned are what counting would find."""
+"""After any sends, reads, edits, recalls and deletions, unread and mentioned are what counting would find."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from imcore.models import Application
 from messaging.events import Body, Mentions
 from messaging.message_types import RECALLED, RECALLED_BODY
 from messaging.models import Message
-from messaging.storage import messages, patches
+from messaging.storage import deletions, messages, patches
 from messaging.storage.messages import Stored
 from messaging.storage.patches import Change, Changed, Subject
 from tests.messaging.storage.drafts import T, draft, joined, left, member, new_conversation, row
@@ -30,12 +30,13 @@ NAMES = ("tom", "jerry", "mary")
 
 @dataclass(frozen=True)
 class Said:
-    """A message of the model."""
+    """A message of the model. What is deleted counts as what is recalled does, and is not there."""
 
     name: str
     mentioned: tuple[str, ...]
     everybody: bool
     is_recalled: bool = False
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,35 @@ class Patch:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """A message is deleted."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Turn:
     """Somebody joins who is no member, or leaves who is."""
 
     name: str
 
 
-Step = Said | Read | list[Patch] | Turn
+Step = Said | Read | list[Patch] | Deletion | Turn
 
 names = st.sampled_from(NAMES)
 mentioned = st.lists(st.sampled_from([*NAMES, "nobody"]), max_size=3).map(tuple)
 numbers = st.integers(0, 7)
 patch_lists = st.lists(st.builds(Patch, numbers, mentioned, st.booleans(), st.booleans()), min_size=1, max_size=3)
 said = st.builds(Said, names, mentioned, st.booleans())
-steps = st.one_of(said, said, st.builds(Read, names, numbers), patch_lists, patch_lists, st.builds(Turn, names))
+steps = st.one_of(
+    said,
+    said,
+    st.builds(Read, names, numbers),
+    patch_lists,
+    patch_lists,
+    st.builds(Deletion, numbers),
+    st.builds(Turn, names),
+)
 
 
 @dataclass
@@ -97,14 +113,20 @@ class Talk:
             self.move_read_mark(step.name, step.share)
         elif isinstance(step, Turn):
             self.turn(step.name)
+        elif isinstance(step, Deletion):
+            self.delete(step.number)
         elif self.said:
             self.patch(step)
 
     def send(self, one: Said) -> None:
-        """Store a message, if its sender is a member."""
-        if one.name not in self.read:
-            return
-        draft_of_it = draft(self.room, one.name, mention_ids=one.mentioned, mention_all=one.everybody)
+        """Store a message; the application says it if its sender is no member."""
+        draft_of_it = draft(
+            self.room,
+            one.name,
+            mention_ids=one.mentioned,
+            mention_all=one.everybody,
+            as_application=one.name not in self.read,
+        )
         [stored] = messages.store([draft_of_it], now_ms=self.now_ms)
         assert isinstance(stored, Stored)
         self.ids.append(stored.message_id)
@@ -134,9 +156,10 @@ class Talk:
         after = list(self.said)
         is_refused = False
         for one in numbered:
-            is_refused = is_refused or (after[one.number].is_recalled and not one.is_recall)
+            message = after[one.number]
+            is_refused = is_refused or message.is_deleted or (message.is_recalled and not one.is_recall)
             mentions = ((), False) if one.is_recall else (one.mentioned, one.everybody)
-            after[one.number] = Said(after[one.number].name, *mentions, is_recalled=one.is_recall)
+            after[one.number] = Said(message.name, *mentions, is_recalled=one.is_recall)
         before = {name: self.unread(name) for name in self.read}
         changes = [change(self.room, self.ids[one.number], one) for one in numbered]
         if is_refused:
@@ -146,6 +169,22 @@ class Talk:
         changed = patches.apply(changes, judge=judge, clock=lambda: self.now_ms)
         self.said = after
         self.check_told(changed, before)
+
+    def delete(self, number: int) -> None:
+        """Delete a message, unless it was; whoever has another count is told when he comes back."""
+        if not self.said:
+            return
+        number %= len(self.said)
+        before = {name: self.unread(name) for name in self.read}
+        message_id = self.ids[number]
+        if self.said[number].is_deleted:
+            assert not patches.load([message_id])
+            return
+        deletions.delete(conversation=self.room.pk, message_id=message_id, judge=it_is_there, clock=lambda: self.now_ms)
+        self.said[number] = Said(self.said[number].name, (), False, is_recalled=True, is_deleted=True)
+        for name in self.read:
+            if self.unread(name) != before[name]:
+                assert member(self.room, name).unread_changed_ms == self.now_ms
 
     def check_told(self, changed: Changed, before: dict[str, tuple[int, bool]]) -> None:
         """Whoever has another count than before is told, with this one; and its row says when that was."""
@@ -195,7 +234,14 @@ def judge(change: Change, message: Subject | None, roster: Roster) -> None:
         raise MessageNotFound
 
 
+def it_is_there(message: Subject | None) -> Subject:
+    """Refuse nothing."""
+    assert message is not None
+    return message
+
+
 @given(history=st.lists(steps, min_size=4, max_size=16))
+@example(history=[Said("tom", ("jerry",), True), Deletion(0), [Patch(0, (), False, True)], Deletion(0)])
 @example(history=[Said("tom", (), False), Read("jerry", 7), [Patch(0, (), False, True)]])
 @example(
     history=[

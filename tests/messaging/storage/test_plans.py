@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection, transaction
@@ -18,11 +18,22 @@ from conversations.storage.where import parse
 from imcore.models import Application
 from messaging.events import Body, Mentions
 from messaging.models import Device, Message, Will
-from messaging.storage import catching_up, devices, history, messages, missing, patches, receipts, retention, wills
+from messaging.storage import (
+    catching_up,
+    deletions,
+    devices,
+    history,
+    messages,
+    missing,
+    patches,
+    receipts,
+    retention,
+    wills,
+)
 from messaging.storage.catching_up import Absent
 from messaging.storage.devices import Return
 from messaging.storage.history import Boundary
-from messaging.storage.patches import Change
+from messaging.storage.patches import Change, Subject
 from messaging.storage.receipts import Ack, Place, Read
 from messaging.storage.wills import Lost
 from tests.messaging.storage.drafts import T, draft
@@ -291,6 +302,25 @@ def patch(crowd: Crowd, *, is_recall: bool) -> Any:
     return changed.unread
 
 
+def delete(crowd: Crowd) -> Any:
+    """Delete a message of the long conversation that mentioned everybody and a member, and take it back."""
+    first, second, _ = crowd.long.members
+
+    def work() -> Any:
+        drafts = [draft(crowd.long, first, mention_ids=(second,), mention_all=True, deduplication_token=None)]
+        [stored] = messages.store(drafts, now_ms=T)
+        assert isinstance(stored, messages.Stored)
+        deletions.delete(
+            conversation=crowd.long.pk,
+            message_id=stored.message_id,
+            judge=lambda message: cast(Subject, message),
+            clock=lambda: T + MESSAGES,
+        )
+        return stored
+
+    return undone(work)
+
+
 def someone(crowd: Crowd) -> Device:
     """Return one of the devices."""
     return Device.objects.get(application=crowd.application, client_id="client-77", identity="device-777")
@@ -380,6 +410,7 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "the marks of members": lambda crowd: receipts.of_members(conversation=crowd.pks[7]),
     "editing messages": lambda crowd: patch(crowd, is_recall=False),
     "recalling messages": lambda crowd: patch(crowd, is_recall=True),
+    "deleting a message": delete,
     "a query by members": lambda crowd: query(crowd, '{"m":{"$all":["client-333","client-666"]}}'),
     "signing in": sign_in,
     "coming back": come_back,
