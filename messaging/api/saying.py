@@ -36,6 +36,11 @@ def priority_of(asked: Parameters, default: Priority) -> Priority:
         raise BadParameter("priority is high, normal or low.") from None
 
 
+def name_of(asked: Parameters, *names: str) -> str:
+    """Return that one of the names of a parameter by which it is there; the first if it is not."""
+    return next((name for name in names if _value(asked, name) is not None), names[0])
+
+
 def sent(acknowledgement: Acknowledgement) -> dict[str, Any]:
     """Return the answer to a request that has said something."""
     return {"msg-id": acknowledgement.message_id, "timestamp": acknowledgement.timestamp_ms}
@@ -47,6 +52,9 @@ def _value(asked: Parameters, name: str) -> Any:
 
 def _text_or_json(asked: Parameters, name: str) -> str:
     value = asked.body.get(name)
-    if isinstance(value, dict):
+    if not isinstance(value, dict):
+        return asked.string(name)
+    try:
         return orjson.dumps(value).decode()
-    return asked.string(name)
+    except TypeError as error:  # of what is nested deeper than orjson writes, though it has read it
+        raise BadParameter(f"{name} is nested too deep.") from error

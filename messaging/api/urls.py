@@ -1,5 +1,28 @@
 """Paths below `/1.1/` and `/1.2/`."""
 
-from django.urls import URLPattern
+from typing import Any
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, path
+
+from conversations.api.families import CHAT_ROOMS, NORMAL, Family
+from imcore.rest.endpoints import resource
+from messaging.api import messages
+
+
+def of_family(family: Family) -> list[URLPattern]:
+    """Return the paths of a family's messages. Ids of old messages may contain a slash."""
+    base = f"rtm/{family.path}/<str:conversation_id>/messages"
+    which: dict[str, Any] = {"family": family}
+    return [
+        path(base, resource(POST=messages.send), which),
+        path(f"{base}/<path:message_id>/recall", resource(PUT=messages.recall), which),
+        path(f"{base}/<path:message_id>", resource(PUT=messages.edit, DELETE=messages.delete), which),
+    ]
+
+
+urlpatterns: list[URLPattern] = [
+    *of_family(NORMAL),
+    *of_family(CHAT_ROOMS),
+    path("rtm/messages", resource(POST=messages.send_anywhere)),
+    path("rtm/patch/message", resource(PUT=messages.patch_anywhere, POST=messages.patch_anywhere)),
+]

@@ -47,6 +47,12 @@ def test_edits_and_recalls(server: Server, sdk: Sdk, application_with: Applicati
 
 
 @SDKS
+def test_what_a_back_end_says(server: Server, sdk: Sdk, application_with: Applications) -> None:
+    """REST checklist 25, 27, 30 as the SDK lives them; clients' settings do not bind the back end."""
+    run_journey("back-end.mjs", server, environment_of(server, sdk) | application_with("edit_enabled=off"))
+
+
+@SDKS
 def test_an_application_without_edits_and_recalls(server: Server, sdk: Sdk) -> None:
     """What is off by default is refused."""
     run_journey("without-patches.mjs", server, environment_of(server, sdk))

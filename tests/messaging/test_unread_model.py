@@ -18,10 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from conversations.policy import Kind
 from imcore.bridge import in_database
 from imcore.models import Application
-from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, PatchCommand, PatchItem
+from imcore.protocol.message_pb2 import AckCommand, CommandType, GenericCommand, OpType, PatchCommand, PatchItem
 from messaging.models import MessagingSettings
 from tests.conversations.talking import add, heard, remove
 from tests.imclient import ImClient, InProcess, sign_in
+from tests.messaging.api.saying import acknowledgement, ask, delete
 from tests.messaging.marking import ack, done, read
 from tests.messaging.support import say, started
 
@@ -49,6 +50,7 @@ class Said:
     timestamp_ms: int
     mentioned: frozenset[str]
     is_recalled: bool = False
+    is_deleted: bool = False
 
 
 @dataclass
@@ -66,12 +68,16 @@ class Talk:
 
 
 class Device:
-    """A client's device: what it shows of each conversation, and when it was last told."""
+    """A client's device: what it shows of each conversation, and when it was last told.
+
+    Nobody on line is told of what is deleted: where something was that it counts, it is `stale` until its next count.
+    """
 
     def __init__(self, client: ImClient, shown: dict[str, tuple[int, bool]], told_ms: int | None) -> None:
         self.client = client
         self.shown = shown
         self.told_ms = told_ms
+        self.stale: set[str] = set()
 
     def show(self, frame: GenericCommand) -> None:
         """Do what SDKs do with a frame. (Of the transient ones, JavaScript counts what it should not.)"""
@@ -80,6 +86,7 @@ class Device:
             self.told_ms = frame.unreadMessage.notifTime
             for one in frame.unreadMessage.convs:
                 self.shown[one.cid] = (one.unread, one.mentioned)
+                self.stale.discard(one.cid)
         elif frame.cmd == CommandType.direct:
             message = frame.directMessage
             if message.fromPeerId != name and not message.transient:
@@ -88,10 +95,11 @@ class Device:
                 self.shown[message.cid] = (count + 1, is_mentioned or names_it)
         elif frame.cmd == CommandType.conv and frame.op in (OpType.left, OpType.joined):
             self.shown.pop(frame.convMessage.cid, None)
+            self.stale.discard(frame.convMessage.cid)
 
 
 class Readings(RuleBasedStateMachine):
-    """Clients speak, read, edit, recall, leave, come back, and change devices."""
+    """Clients speak, read, edit, recall, leave, come back, and change devices; the application speaks and deletes."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -145,6 +153,45 @@ class Readings(RuleBasedStateMachine):
         body: dict[str, Any] = {"binaryMsg": b"\x00"} if binary else {"msg": "hello"}
         sent = self.run(say(client, talk.cid, mentionPids=named, mentionAll=everybody, **body))
         talk.said.append(Said(client.client_id, sent.uid, sent.t, frozenset(NAMES if everybody else named)))
+
+    @rule(
+        name=st.sampled_from([*NAMES, "ghost"]),
+        conversation=conversations,
+        named=mentions,
+        everybody=st.booleans(),
+        more=st.sampled_from([{}, {"no_sync": True}]),
+    )
+    def speak_for(self, name: str, conversation: int, named: list[str], everybody: bool, more: dict[str, Any]) -> None:
+        """The application speaks in the name of somebody, a member or not."""
+        talk = self.talks[conversation]
+        body = {"from_peer": name, "conv_id": talk.cid, "message": "hello", "transient": False, **more}
+        body |= {"mention_client_ids": named, "mention_all": everybody}
+        sent = acknowledgement(self.run(ask(self.application, "POST", "/1.1/rtm/messages", body)))
+        talk.said.append(Said(name, sent.uid, sent.t, frozenset(NAMES if everybody else named)))
+
+    @rule(conversation=conversations, at=numbers)
+    def delete(self, conversation: int, at: int) -> None:
+        """The application deletes a message, which it could not name by the paths of temporary conversations."""
+        talk = self.talks[conversation]
+        candidates = [one for one in talk.said if not one.is_deleted]
+        if not candidates or conversation == TEMPORARY:
+            return
+        one = candidates[at % len(candidates)]
+        before = {name: talk.unread(name) for name in talk.has_read}
+
+        answer = self.run(
+            delete(
+                self.application, talk.cid, AckCommand(uid=one.message_id, t=one.timestamp_ms), from_client=one.sender
+            )
+        )
+
+        assert answer.status_code == 200, answer.content
+        one.is_deleted = one.is_recalled = True
+        one.mentioned = frozenset()
+        for device in self.devices:
+            name = device.client.client_id
+            if name in before and talk.unread(name) != before[name]:
+                device.stale.add(talk.cid)
 
     @rule(number=numbers, conversation=conversations)
     def murmur(self, number: int, conversation: int) -> None:
@@ -240,9 +287,9 @@ class Readings(RuleBasedStateMachine):
         """A device comes back, and is told what has changed since."""
         device = self.away.pop(number % len(self.away))
         client = device.client
-        self.devices.append(
-            self.run(self.come(client.client_id, device.shown, device.told_ms, st=client.token, r=True))
-        )
+        returned = self.run(self.come(client.client_id, device.shown, device.told_ms, st=client.token, r=True))
+        returned.stale = device.stale
+        self.devices.append(returned)
 
     @invariant()
     def every_device_shows_the_truth(self) -> None:
@@ -252,7 +299,7 @@ class Readings(RuleBasedStateMachine):
                 device.show(frame)
             name = device.client.client_id
             for talk in self.talks:
-                if name in talk.has_read:
+                if name in talk.has_read and talk.cid not in device.stale:
                     assert device.shown.get(talk.cid, (0, False)) == talk.unread(name), (name, self.talks.index(talk))
 
 

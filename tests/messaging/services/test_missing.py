@@ -15,6 +15,7 @@ from imcore.protocol.message_pb2 import CommandType, ConvCommand, OpType
 from messaging.storage import messages, missing
 from tests.conftest import SignIn
 from tests.imclient import ImClient
+from tests.messaging.api.saying import delete
 from tests.messaging.support import away, command, heard, say, started
 
 
@@ -66,6 +67,23 @@ async def test_the_first_message_that_a_server_hears_of_shows_what_it_missed(
     assert (await heard(mary)).msg == "two"
     for client in (jerry, mary):
         await client.nothing_more()
+
+
+async def test_what_was_deleted_meanwhile_is_not_shown_nor_waited_for(
+    application: Application, signed_in: SignIn
+) -> None:
+    """It has left a hole in the seqs, which is none in what comes."""
+    room = await started(application, "tom", "jerry")
+    tom, jerry = await signed_in("tom"), await signed_in("jerry")
+    await say(tom, room, "one")
+    async with dying(signed_in) as device:
+        gone = await say(device, room, "two")
+        await say(device, room, "three")
+    assert (await delete(application, room, gone)).status_code == 200
+    await say(tom, room, "four")
+
+    assert [(await heard(jerry)).msg for _ in range(3)] == ["one", "three", "four"]
+    await jerry.nothing_more()
 
 
 async def test_who_joined_later_is_not_told(application: Application, signed_in: SignIn) -> None:
