@@ -118,6 +118,10 @@ class Applications:
             self._loaded[app_id] = snapshot
         return snapshot
 
+    def known(self, app_id: str) -> ApplicationSnapshot | None:
+        """Return an application that is loaded, or None. Never waits, and may be called from any thread."""
+        return self._loaded.get(app_id)
+
     def current(self, snapshot: ApplicationSnapshot) -> ApplicationSnapshot | None:
         """Return the newest snapshot of the same application, or None once it is deleted. Never waits."""
         return self._loaded.get(snapshot.app_id)

@@ -86,7 +86,8 @@ def authenticate(request: Request, who: Who) -> Caller | None:
         case Who.CLIENT:
             return Caller(application, is_master, client_id=_client_id(request, application))
         case Who.APPLICATION | Who.USER:
-            user = in_async(user_of_token, application, user_token_of(request))
+            token = user_token_of(request)
+            user = in_async(user_of_token, application, token) if token else None
             if user is None and who is Who.USER:
                 raise UserSessionRequired
             return Caller(application, is_master, user=user)
@@ -105,7 +106,9 @@ def first_of(headers: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 def _authenticated(request: Request) -> tuple[ApplicationSnapshot, bool]:
     """Return which application's the caller is, and whether its developer."""
-    application = in_async(applications.get, first_of(request.headers, APP_ID))
+    app_id = first_of(request.headers, APP_ID)
+    # The loop is another thread's: it is asked only for what is not at hand.
+    application = applications.known(app_id) or in_async(applications.get, app_id)
     if application is None:
         raise Unauthorized
     is_master = _rights(request, application)
