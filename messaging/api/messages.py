@@ -17,28 +17,18 @@ from imcore.rest.endpoints import endpoint
 from imcore.rest.openapi import BOOLEAN, CLIENT_ID, INTEGER, STRING, array
 from imcore.rest.parameters import Parameters
 from imcore.rest.rates import MESSAGES
-from messaging.api.saying import MESSAGE, PUSH_DATA, SENT, body_of, name_of, priority_of, push_data_of, sent
-from messaging.events import Body, Mentions
+from messaging.api.saying import MENTIONING, MESSAGE, NAMED, SAYING, SENT, body_of, name_of, said_of, sent
+from messaging.events import Body
 from messaging.models import MessagingSettings
 from messaging.services import on_behalf
 from messaging.services.on_behalf import Named, Said
-
-SAYING = {
-    "transient": BOOLEAN,
-    "no_sync": BOOLEAN,
-    "push_data": PUSH_DATA,
-    "priority": STRING,
-    "mention_all": BOOLEAN,
-    "mention_client_ids": array(CLIENT_ID),
-}
-NAMED = {"from_client": CLIENT_ID, "timestamp": INTEGER}
 
 
 @endpoint(
     Who.MASTER,
     rate=MESSAGES,
     needs={"from_client": CLIENT_ID, "message": MESSAGE},
-    takes=SAYING,
+    takes={**SAYING, **MENTIONING},
     answers=SENT,
 )
 def send(request: Request, family: Family, conversation_id: str) -> Response:
@@ -48,7 +38,7 @@ def send(request: Request, family: Family, conversation_id: str) -> Response:
     `no_sync`, or in a chat room.
     """
     asked = parameters.of(request)
-    said = _said(asked, "from_client", is_transient=False, priority=Priority.NORMAL)
+    said = said_of(asked, "from_client", is_transient=False, priority=Priority.NORMAL)
     return _send(request, conversation_id, family, [], said)
 
 
@@ -58,6 +48,7 @@ def send(request: Request, family: Family, conversation_id: str) -> Response:
     needs={"conv_id": STRING, "message": MESSAGE},
     takes={
         **SAYING,
+        **MENTIONING,
         "from_peer": CLIENT_ID,
         "from_client": CLIENT_ID,
         "to_peers": array(CLIENT_ID),
@@ -73,7 +64,7 @@ def send_anywhere(request: Request) -> Response:
     asked = parameters.of(request)
     receivers = name_of(asked, "to_peers", "to_clients")
     client_ids = asked.client_ids(receivers, [], at_most=limits.SERVICE_RECEIVERS_MAX)
-    said = _said(asked, name_of(asked, "from_peer", "from_client"), is_transient=True, priority=Priority.HIGH)
+    said = said_of(asked, name_of(asked, "from_peer", "from_client"), is_transient=True, priority=Priority.HIGH)
     return _send(request, asked.string("conv_id"), None, client_ids, said)
 
 
@@ -128,19 +119,6 @@ def delete(request: Request, family: Family, conversation_id: str, message_id: s
         now_ms=now_ms(),
     )
     return Response({})
-
-
-def _said(asked: Parameters, from_name: str, *, is_transient: bool, priority: Priority) -> Said:
-    mentioned = asked.client_ids("mention_client_ids", [], at_most=limits.REST_MENTIONS_MAX)
-    return Said(
-        sender=asked.client_id(from_name),
-        body=body_of(asked),
-        push_data=push_data_of(asked),
-        mentions=Mentions(tuple(mentioned), asked.boolean("mention_all", False)),
-        is_transient=asked.boolean("transient", is_transient),
-        priority=priority_of(asked, priority),
-        syncs_sender=not asked.boolean("no_sync", False),
-    )
 
 
 def _send(request: Request, conversation_id: str, family: Family | None, client_ids: list[str], said: Said) -> Response:

@@ -4,17 +4,40 @@ from typing import Any, Final
 
 import orjson
 
+from imcore import limits
 from imcore.delivery.encoding import Priority
 from imcore.rest.exceptions import BadParameter
-from imcore.rest.openapi import INTEGER, OBJECT, STRING, one_of, record
+from imcore.rest.openapi import BOOLEAN, CLIENT_ID, INTEGER, OBJECT, STRING, array, one_of, record
 from imcore.rest.parameters import Parameters
-from messaging.events import Body
+from messaging.events import Body, Mentions
+from messaging.services.on_behalf import Said
 from messaging.services.sending import Acknowledgement
 
 # A text, or an object whose JSON is the text.
 MESSAGE: Final = one_of(STRING, OBJECT)
 PUSH_DATA: Final = one_of(STRING, OBJECT)
 SENT: Final = record(**{"msg-id": STRING, "timestamp": INTEGER})
+SAYING: Final = {"transient": BOOLEAN, "no_sync": BOOLEAN, "push_data": PUSH_DATA, "priority": STRING}
+MENTIONING: Final = {"mention_all": BOOLEAN, "mention_client_ids": array(CLIENT_ID)}
+# What names a message that is to be changed, beside its id.
+NAMED: Final = {"from_client": CLIENT_ID, "timestamp": INTEGER}
+
+
+def said_of(asked: Parameters, from_name: str, *, is_transient: bool, priority: Priority) -> Said:
+    """Return what is to be said, and as whom; `is_transient` and `priority` if nothing is said of them.
+
+    Raises BadParameter, InvalidLogin for what can be no client id.
+    """
+    mentioned = asked.client_ids("mention_client_ids", [], at_most=limits.REST_MENTIONS_MAX)
+    return Said(
+        sender=asked.client_id(from_name),
+        body=body_of(asked),
+        push_data=push_data_of(asked),
+        mentions=Mentions(tuple(mentioned), asked.boolean("mention_all", False)),
+        is_transient=asked.boolean("transient", is_transient),
+        priority=priority_of(asked, priority),
+        syncs_sender=not asked.boolean("no_sync", False),
+    )
 
 
 def body_of(asked: Parameters) -> Body:

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from conversations.api.families import CHAT_ROOMS, NORMAL, Family
+from conversations.api.families import CHAT_ROOMS, NORMAL, SERVICES, Family
 from imcore.rest.endpoints import resource
-from messaging.api import messages
+from messaging.api import broadcasts, messages, services
 
 
 def of_family(family: Family) -> list[URLPattern]:
@@ -20,9 +20,21 @@ def of_family(family: Family) -> list[URLPattern]:
     ]
 
 
+_SERVICE = f"rtm/{SERVICES.path}/<str:conversation_id>"
+_TO_SUBSCRIBER = f"{_SERVICE}/subscribers/<path:client_id>/messages"
+
 urlpatterns: list[URLPattern] = [
     *of_family(NORMAL),
     *of_family(CHAT_ROOMS),
+    path(f"{_SERVICE}/messages", resource(POST=services.send)),
+    path(f"{_SERVICE}/messages/<path:message_id>/recall", resource(PUT=services.recall)),
+    path(f"{_SERVICE}/messages/<path:message_id>", resource(PUT=services.edit)),
+    path(f"{_SERVICE}/broadcasts", resource(POST=services.broadcast)),
+    path(f"{_TO_SUBSCRIBER}/<path:message_id>", resource(DELETE=services.delete)),
+    path("rtm/broadcasts", resource(POST=broadcasts.send, GET=broadcasts.find)),
+    path("rtm/broadcasts/<path:message_id>", resource(DELETE=broadcasts.delete)),
+    path("rtm/broadcast", resource(POST=broadcasts.send, GET=broadcasts.find, DELETE=broadcasts.delete_named)),
+    path("rtm/broadcast/subscriber", resource(POST=services.broadcast_anywhere)),
     path("rtm/messages", resource(POST=messages.send_anywhere)),
     path("rtm/patch/message", resource(PUT=messages.patch_anywhere, POST=messages.patch_anywhere)),
 ]

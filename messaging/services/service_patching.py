@@ -19,7 +19,7 @@ from messaging.services.sending import check_size, storable
 from messaging.storage import service_messages, service_waiting
 from messaging.storage.service_messages import Change, Subject
 
-__all__ = ["delete_for_subscriber", "patch"]
+__all__ = ["delete_for_subscriber", "is_to_everybody", "patch"]
 
 
 async def patch(
@@ -86,6 +86,11 @@ async def patch(
     for client_id, count in counts:
         router.publish(application, UnreadChanged(client_id, [count], now_ms))
     return changed.patch_ms
+
+
+async def is_to_everybody(*, application: int, message_id: str) -> bool:
+    """Return whether a message was said to everybody."""
+    return await in_database(service_messages.is_to_everybody, application=application, message_id=message_id)
 
 
 async def delete_for_subscriber(

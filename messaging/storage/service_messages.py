@@ -166,10 +166,7 @@ def delete_for(*, conversation: int, client_id: str, message_id: str, judge: Jud
 @transaction.atomic
 def delete_broadcast(*, application: int, message_id: str, now_ms: int) -> None:
     """Delete a message to everybody: who has not had it does not get it. Raises MessageNotFound."""
-    ids = [message_id] if "\0" not in message_id else []
-    to_everybody = ServiceMessage.objects.filter(
-        message_id__in=ids, client_id="", application_id=application, audience=Audience.EVERYBODY
-    )
+    to_everybody = _to_everybody(application, message_id)
     conversation = to_everybody.values_list("conversation_id", flat=True).first()
     if conversation is None:
         raise MessageNotFound
@@ -179,6 +176,11 @@ def delete_broadcast(*, application: int, message_id: str, now_ms: int) -> None:
     if subject is None:
         raise MessageNotFound
     _bury(rows, _next_patch_ms(conversation, [subject], now_ms))
+
+
+def is_to_everybody(*, application: int, message_id: str) -> bool:
+    """Return whether there is a message to everybody with an id."""
+    return _to_everybody(application, message_id).exists()
 
 
 def is_used(*, application: int) -> bool:
@@ -203,6 +205,13 @@ def _next_number(application: int) -> int:
 def _mark(draft: ServiceDraft) -> None:
     """Give those a mark whom a message is addressed to: by it they find the conversation when they log in."""
     move([Move(draft.application, client_id, draft.conversation) for client_id in draft.client_ids])
+
+
+def _to_everybody(application: int, message_id: str) -> QuerySet[ServiceMessage]:
+    ids = [message_id] if "\0" not in message_id else []
+    return ServiceMessage.objects.filter(
+        message_id__in=ids, client_id="", application_id=application, audience=Audience.EVERYBODY
+    )
 
 
 def _lock(conversation: int) -> None:
