@@ -285,6 +285,8 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "what a client follows behind one": lambda crowd: subscriptions.page_of_client(
         application=crowd.application, client_id="client-7", after=After(T, "service-1"), newest_first=False, limit=50
     ),
+    "how much is unread of all": lambda crowd: service_waiting.total(**client(crowd), conversation=None),
+    "how much is unread of one": lambda crowd: service_waiting.total(**client(crowd), conversation=crowd.first),
     "reading": lambda crowd: undone(
         lambda: service_receipts.read([ServiceRead(place(crowd), "service-60000", None, is_asked=True)], now_ms=NOW)
     ),
