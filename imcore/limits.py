@@ -53,6 +53,8 @@ REST_PAGE_MAX: Final = 1000  # rest-api 6.1
 REST_SKIP_MAX: Final = 1_000_000  # ours: no source says; the database reads what it skips
 REST_BODY_MAX_BYTES: Final = 20 * 1024 * 1024  # rest-api 3.8
 
+SUBSCRIBER_PAGE: Final = 50  # rest-api 8.11, 8.12
+KICK_REASON_MAX_CHARACTERS: Final = 20  # rest-api 8.12
 SERVICE_RECEIVERS_MAX: Final = 20  # rest-api 8.7: to_clients
 REST_MENTIONS_MAX: Final = 20  # rest-api 8.7: mention_client_ids
 BROADCAST_VALID_DAYS: Final = 31  # rest-api 8.14: "one month", by default and at most

@@ -3,7 +3,7 @@
     imcore:node:<node>                     lease of a node; expires LEASE_SECONDS after its last heartbeat
     imcore:nodes                           sorted set of the nodes, also the dead for a while, by their last heartbeats
     imcore:online:<application>:<client>   set of the nodes that hold a session of this client, or one in this room
-    imcore:room:<application>:<room>       hash: node → how many clients it has in a chat room, and some of them
+    imcore:room:<application>:<room>       hash: node → how many clients it has in a chat room, or at all, and some
     imcore:rate:<application>:<window>     how many REST requests were counted in a minute or a day; expires with it
 
 Everything here may be lost at any time: nodes write it again with their next heartbeat. The channel layer keeps its

@@ -170,6 +170,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "forget-devices": {"task": "messaging.forget_devices", "schedule": 3600.0},
+    "forget-kicks": {"task": "messaging.forget_kicks", "schedule": 3600.0},
     "delete-expired-conversations": {"task": "messaging.delete_expired", "schedule": 300.0},
     "forget-notices": {"task": "conversations.forget_notices", "schedule": 3600.0},
     "forget-room-seats": {"task": "conversations.forget_seats", "schedule": 300.0},

@@ -38,6 +38,11 @@ class Signature:
     timestamp: int
     nonce: str
 
+    @property
+    def at_ms(self) -> int:
+        """Return when it was made, in milliseconds."""
+        return self.timestamp * 1000 if self.timestamp < limits.SIGNATURE_SECONDS_BELOW else self.timestamp
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -76,7 +81,7 @@ def sign(claim: Claim, *, timestamp: int, nonce: str, master_key: str) -> Signat
 
 def is_valid(signature: Signature, claims: Iterable[Claim], *, master_key: str, now_ms: int) -> bool:
     """Return whether a signature is recent and says one of the claims."""
-    if not signature.digest or not _is_recent(signature.timestamp, now_ms):
+    if not signature.digest or not _is_recent(signature, now_ms):
         return False
     given = signature.digest.lower().encode()
     expected = [
@@ -87,6 +92,5 @@ def is_valid(signature: Signature, claims: Iterable[Claim], *, master_key: str, 
     return any(hmac.compare_digest(given, one.digest.encode()) for one in expected)
 
 
-def _is_recent(timestamp: int, now_ms: int) -> bool:
-    at_ms = timestamp * 1000 if timestamp < limits.SIGNATURE_SECONDS_BELOW else timestamp
-    return abs(now_ms - at_ms) <= limits.SIGNATURE_TOLERANCE_SECONDS * 1000
+def _is_recent(signature: Signature, now_ms: int) -> bool:
+    return abs(now_ms - signature.at_ms) <= limits.SIGNATURE_TOLERANCE_SECONDS * 1000

@@ -289,11 +289,32 @@ class Device(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["application", "client_id", "identity"], name="device_once"),
         ]
-        indexes = [models.Index(fields=["last_seen_at"], name="device_last_seen")]
+        indexes = [
+            # With what tells how many clients an application saw since a time, so that the index alone answers it.
+            models.Index(fields=["last_seen_at", "application", "client_id"], name="device_last_seen"),
+        ]
         ordering = ["-last_seen_at", "-id"]
 
     def __str__(self) -> str:
         return f"{self.client_id} on {self.identity}"
+
+
+class Kick(models.Model):
+    """When an application last signed a client out: login signatures older than that are void (realtime-protocol 9).
+
+    Those of any client, for it may have one and never have come yet. Kept as long as signatures last.
+    """
+
+    application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
+    client_id = models.CharField(max_length=limits.CLIENT_ID_MAX_CHARACTERS)
+    kicked_ms = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["application", "client_id"], name="kick_once")]
+        indexes = [models.Index(fields=["kicked_ms"], name="kick_age")]
+
+    def __str__(self) -> str:
+        return self.client_id
 
 
 class Will(models.Model):

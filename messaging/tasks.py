@@ -22,6 +22,12 @@ def forget_devices(**kwargs: Any) -> int:
     return in_async(sessions.forget_devices, now=datetime.now(UTC))
 
 
+@shared_task(name="messaging.forget_kicks")
+def forget_kicks(**kwargs: Any) -> int:
+    """Delete notes of kicks that void no signature any more. Running it twice does no harm."""
+    return in_async(sessions.forget_kicks, now_ms=now_ms())
+
+
 @shared_task(name="messaging.delete_expired")
 def delete_expired(**kwargs: Any) -> int:
     """Delete temporary conversations whose time is over, with their messages. Running it twice does no harm."""

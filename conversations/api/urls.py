@@ -2,10 +2,21 @@
 
 from django.urls import path
 
-from conversations.api import member_infos, notifications
+from conversations.api import member_infos, notifications, subscribers, transient_groups
+from conversations.api.families import SERVICES
 from imcore.rest.endpoints import resource
+
+SUBSCRIBERS = f"rtm/{SERVICES.path}/<str:conversation_id>/subscribers"
+SUBSCRIPTION = resource(POST=subscribers.subscribe_named, DELETE=subscribers.unsubscribe_named)
 
 urlpatterns = [
     path("rtm/notifications", resource(GET=notifications.missed)),
     path("classes/_ConversationMemberInfo", resource(GET=member_infos.find)),
+    path(SUBSCRIBERS, resource(GET=subscribers.page, POST=subscribers.subscribe)),
+    path(f"{SUBSCRIBERS}/count", resource(GET=subscribers.count, DELETE=subscribers.unsubscribe)),
+    path(f"{SUBSCRIBERS}/<path:client_id>", resource(DELETE=subscribers.unsubscribe)),
+    path("rtm/clients/<path:client_id>/service-conversations", resource(GET=subscribers.of_client)),
+    path("rtm/conversation/subscription", SUBSCRIPTION),
+    path("rtm/broadcast/subscription", SUBSCRIPTION),
+    path("rtm/transient_group/onlines", resource(GET=transient_groups.online_count)),
 ]

@@ -4,9 +4,23 @@ from collections.abc import Mapping, Sequence
 
 from conversations.storage import following, subscriptions
 from conversations.storage.conversations import ConversationInfo
-from conversations.storage.subscriptions import Following
+from conversations.storage.subscriptions import After, Following, Subscribed
 from imcore.bridge import in_database
 from imcore.delivery.spreading import audience
+
+__all__ = [
+    "After",
+    "Following",
+    "Subscribed",
+    "among",
+    "count",
+    "followers",
+    "of_client",
+    "page",
+    "page_of_client",
+    "subscribe",
+    "unsubscribe",
+]
 
 _FOLLOWERS = "followers"
 
@@ -24,6 +38,30 @@ async def unsubscribe(*, conversation: ConversationInfo, client_id: str) -> None
 async def count(*, conversation: ConversationInfo) -> int:
     """Return how many clients follow a system conversation."""
     return await in_database(subscriptions.count, conversation=conversation.pk)
+
+
+async def page(*, conversation: ConversationInfo, after: str | None, limit: int) -> list[Subscribed]:
+    """Return who follows a system conversation, in the order in which they came to.
+
+    Those who came `after` a client; from the beginning if that one does not follow it any more, so that nobody is left
+    out (rest-api 8.11).
+    """
+    found = await in_database(subscriptions.page, conversation=conversation.pk, after=after, limit=limit)
+    return [Subscribed(conversation.object_id, *row) for row in found]
+
+
+async def page_of_client(
+    *, application: int, client_id: str, after: After | None, newest_first: bool, limit: int
+) -> list[Subscribed]:
+    """Return what a client follows, the oldest subscription first or the newest (rest-api 8.12)."""
+    return await in_database(
+        subscriptions.page_of_client,
+        application=application,
+        client_id=client_id,
+        after=after,
+        newest_first=newest_first,
+        limit=limit,
+    )
 
 
 async def of_client(*, application: int, client_id: str, conversations: Sequence[int]) -> Mapping[int, Following]:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from django.db.models import Q
+
 from conversations.models import Conversation, Subscription
 from imcore.errors import ConversationNotFound
 
@@ -12,6 +14,21 @@ class Following(NamedTuple):
 
     since_ms: int
     is_muted: bool
+
+
+class Subscribed(NamedTuple):
+    """That a client follows a system conversation, and since when."""
+
+    conversation_id: str
+    client_id: str
+    since_ms: int
+
+
+class After(NamedTuple):
+    """Where a page of a client's subscriptions begins: behind what it subscribed to at a time."""
+
+    since_ms: int
+    conversation_id: str
 
 
 def subscribe(*, conversation: int, client_id: str, now_ms: int) -> None:
@@ -53,3 +70,33 @@ def of_client(*, application: int, client_id: str, conversations: Sequence[int])
 def count(*, conversation: int) -> int:
     """Return how many clients follow a system conversation."""
     return Subscription.objects.filter(conversation=conversation).count()
+
+
+def page(*, conversation: int, after: str | None, limit: int) -> list[tuple[str, int]]:
+    """Return subscribers and since when they are that, in the order in which they came.
+
+    Those who came `after` one of them; if that one does not follow the conversation any more, from the beginning.
+    """
+    rows = Subscription.objects.filter(conversation=conversation)
+    if after is not None:
+        rows = rows.filter(pk__gt=rows.filter(client_id=after).values_list("pk", flat=True).first() or 0)
+    return list(rows.order_by("pk").values_list("client_id", "subscribed_ms")[:limit])
+
+
+def page_of_client(
+    *, application: int, client_id: str, after: After | None, newest_first: bool, limit: int
+) -> list[Subscribed]:
+    """Return what a client follows, in the order of time and then of ids, or in the opposite one.
+
+    Its subscriptions are all looked at, as they are at every log-in: nobody follows more than there are services.
+    """
+    rows = Subscription.objects.filter(application=application, client_id=client_id)
+    sign, behind = ("-", "lt") if newest_first else ("", "gt")
+    if after is not None:
+        rows = rows.filter(
+            Q(**{f"subscribed_ms__{behind}": after.since_ms})
+            | Q(subscribed_ms=after.since_ms, **{f"conversation__object_id__{behind}": after.conversation_id})
+        )
+    in_order = rows.order_by(f"{sign}subscribed_ms", f"{sign}conversation__object_id")
+    found = in_order.values_list("conversation__object_id", "client_id", "subscribed_ms")
+    return [Subscribed(*row) for row in found[:limit]]

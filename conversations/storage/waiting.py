@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.models import F, Q, Sum
 
+from conversations.models import Member
 from conversations.policy import Kind
 from conversations.storage.marks import Count, mention_all_seq_for
 
-__all__ = ["Asking", "Unacknowledged", "select", "unacknowledged", "unread"]
+__all__ = ["Asking", "Unacknowledged", "select", "total", "unacknowledged", "unread"]
 
 # The conversations of a client, with its marks. One that has expired is gone, though it may not be deleted yet.
 _MINE = f"""(
@@ -89,6 +91,19 @@ def unread(clients: Sequence[Asking], *, now_ms: int) -> list[list[Count]]:
         ]
         for found in select(_UNREAD, clients, now_ms=now_ms)
     ]
+
+
+def total(*, application: int, client_id: str, conversation: int | None, now_ms: int) -> int:
+    """Return how much a client has not read of one of its conversations, or of all together; 0 if it has none."""
+    mine = Member.objects.filter(
+        Q(conversation__expires_ms=None) | Q(conversation__expires_ms__gt=now_ms),
+        application=application,
+        client_id=client_id,
+        conversation__last_seq__gt=F("read_seq") + F("own_since_read"),
+    )
+    if conversation is not None:
+        mine = mine.filter(conversation=conversation)
+    return mine.aggregate(unread=Sum(F("conversation__last_seq") - F("read_seq") - F("own_since_read")))["unread"] or 0
 
 
 def unacknowledged(clients: Sequence[Asking], *, now_ms: int) -> list[list[Unacknowledged]]:

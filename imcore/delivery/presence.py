@@ -2,7 +2,8 @@
 
 Sessions are found by their client, and by the chat room they are in, if any: a room is a name like a client's, which
 no client can have (`room`), and so is a device (`device`). So whoever delivers need not know which of them it is. All
-sessions of an application are under EVERYBODY.
+sessions of an application are under EVERYBODY; how many clients these are is told to other nodes as it is of a room,
+but with the next heartbeat, since it changes all the time.
 
 The table of this process is exact. What nodes know of each other is in Redis as sets with a life time, so that a node
 that dies is forgotten by itself: a client's set counts only nodes whose lease is alive. A node writes its lease anew
@@ -51,7 +52,7 @@ end
 return answer
 """
 
-# KEYS: a room's occupancy, node by node. Answers what the living nodes wrote, and forgets the dead ones on the way.
+# KEYS: the occupancy of a room, or of EVERYBODY, by node. Answers what the living nodes wrote, and forgets dead ones.
 _OCCUPANCY = """
 local answer = {}
 local all = redis.call('HGETALL', KEYS[1])
@@ -141,6 +142,9 @@ class Presence:
         self._heart: asyncio.Task[None] | None = None
         self._turn: Iterator[Key] = iter(())
         self._announcements: Batcher[Key, None] = Batcher(self._announce, size=500, backlog=200_000, name="presence")
+        # How many clients of each application are here, and of which Redis does not know the number yet.
+        self._clients: Counter[int] = Counter()
+        self._recounted: set[int] = set()
         # Applications of which Redis knows that they have sessions here.
         self._written_everybody: set[int] = set()
         # Written to Redis again with the next heartbeat, because the last attempt failed.
@@ -213,7 +217,10 @@ class Presence:
             self._own(self._tell((application, name)))
 
     async def occupancy(self, application: int, name: str) -> Occupancy:
-        """Return who is in a room on all nodes; those here only, when Redis is away."""
+        """Return who is in a room on all nodes, or with EVERYBODY who is on line; those here only, when Redis is away.
+
+        Who is on line elsewhere is as of the last heartbeat there.
+        """
         here = self._occupancy_here((application, name))
         if not redis.is_configured():
             return here
@@ -267,7 +274,10 @@ class Presence:
             logger.info("Could not give up the presence lease; it expires in %d s", LEASE_SECONDS)
 
     def _add(self, application: int, name: str, session: LocalSession) -> None:
-        self._sessions.setdefault(application, {}).setdefault(name, {})[session] = None
+        sessions = self._sessions.setdefault(application, {}).setdefault(name, {})
+        if not sessions and name == session.client_id:
+            self._recount(application, 1)
+        sessions[session] = None
 
     def _remove(self, application: int, name: str, session: LocalSession) -> bool:
         """Remove a session from under a name; return whether it was the last one there."""
@@ -278,9 +288,22 @@ class Presence:
         del sessions[session]
         if not sessions:
             del names[name]
+            if name == session.client_id:
+                self._recount(application, -1)
         return not sessions
 
+    def _recount(self, application: int, difference: int) -> None:
+        self._clients[application] += difference
+        if not self._clients[application]:
+            del self._clients[application]
+        self._recounted.add(application)
+
     def _occupancy_here(self, key: Key) -> Occupancy:
+        application, name = key
+        if name == EVERYBODY:
+            count = self._clients[application]
+            names = self._sessions.get(application, {}) if count <= OCCUPANTS_LISTED else ()
+            return Occupancy(count, tuple(name for name in names if not name.startswith("\0")))
         occupants = self._occupants.get(key) or Counter[str]()
         return Occupancy(len(occupants), tuple(islice(occupants, OCCUPANTS_LISTED)))
 
@@ -313,6 +336,7 @@ class Presence:
             if name.startswith(_ROOM):
                 self._announce_occupancy(pipeline, application, name)
             elif name == EVERYBODY:
+                self._announce_occupancy(pipeline, application, name)
                 self._written_everybody.discard(application)
                 if self.local(application, name):
                     with_sessions.add(application)
@@ -340,8 +364,10 @@ class Presence:
                 is_new, lost_seconds = await self._lease.beat()
                 if is_new and lost_seconds is not None:
                     logger.warning("Redis has lost this node's presence; writing it again")
-                due = [*self._unwritten, *(self._keys() if is_new else self._next_turn())]
+                recounted = [(application, EVERYBODY) for application in self._recounted]
+                due = [*self._unwritten, *recounted, *(self._keys() if is_new else self._next_turn())]
                 self._unwritten.clear()
+                self._recounted.clear()
                 await asyncio.gather(*(self._tell(key) for key in due))
                 if lost_seconds is not None:
                     self._on_loss(lost_seconds)

@@ -6,7 +6,7 @@ from django.urls import URLPattern, path
 
 from conversations.api.families import CHAT_ROOMS, NORMAL, SERVICES, Family
 from imcore.rest.endpoints import resource
-from messaging.api import broadcasts, messages, services
+from messaging.api import broadcasts, clients, messages, services
 
 
 def of_family(family: Family) -> list[URLPattern]:
@@ -37,4 +37,11 @@ urlpatterns: list[URLPattern] = [
     path("rtm/broadcast/subscriber", resource(POST=services.broadcast_anywhere)),
     path("rtm/messages", resource(POST=messages.send_anywhere)),
     path("rtm/patch/message", resource(PUT=messages.patch_anywhere, POST=messages.patch_anywhere)),
+    path("rtm/clients/check-online", resource(POST=clients.check_online)),
+    path("rtm/clients/<path:client_id>/unread-count", resource(GET=clients.unread_count)),
+    path("rtm/clients/<path:client_id>/kick", resource(POST=clients.kick)),
+    path("rtm/stats", resource(GET=clients.statistics)),
+    path("rtm/online", resource(POST=clients.check_peers_online)),
+    path("rtm/messages/unread/<path:named>", resource(GET=clients.unread_count_named)),
+    path("rtm/client/kick", resource(POST=clients.kick_named)),
 ]

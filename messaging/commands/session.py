@@ -13,7 +13,7 @@ from imcore.identifiers import now_ms
 from imcore.protocol.message_pb2 import CommandType, GenericCommand, OpType, SessionCommand
 from imcore.signatures import Signature
 from messaging.events import SessionsEnded
-from messaging.services import catching_up, sessions, wills
+from messaging.services import catching_up, clients, sessions, wills
 
 
 def failed_open(request: GenericCommand, error: ImError) -> GenericCommand:
@@ -84,6 +84,9 @@ async def open_session(context: Context, request: GenericCommand) -> GenericComm
     was_here = context.lane.session is not None and context.lane.session.is_caught_up
     try:
         await context.connection.open_session(context.lane, session)
+        await sessions.check_signature(
+            application=context.application, client_id=context.client_id, signed_in=signed_in
+        )
         evicted = await sessions.claim_tag(
             application=context.application, client_id=context.client_id, signed_in=signed_in, is_return=asked.r
         )
@@ -158,8 +161,7 @@ async def refresh(context: Context, request: GenericCommand) -> GenericCommand:
 async def query(context: Context, request: GenericCommand) -> GenericCommand:
     """Tell which of at most 20 clients are on line; further ids are ignored."""
     asked = dict.fromkeys(request.sessionMessage.sessionPeerIds[: limits.ONLINE_QUERY_MAX_CLIENTS])
-    # A name with a NUL is a chat room's (imcore/delivery/presence.py), never a client's.
-    online = await node.presence.online(context.application.pk, [one for one in asked if "\0" not in one])
+    online = await clients.online(application=context.application.pk, client_ids=list(asked))
     return _answer(OpType.query_result, onlineSessionPeerIds=online)
 
 

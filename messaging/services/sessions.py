@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings as operator
 from django.core import signing
 
-from imcore import identifiers
+from imcore import identifiers, limits
 from imcore.appsettings import ApplicationSnapshot
 from imcore.batching import Batcher
 from imcore.bridge import in_database
@@ -39,6 +39,8 @@ _USER_AGENT_MAX = 200
 # Tokens live a year at most, so a device not seen for longer has nothing left to remember.
 FORGET_AFTER = timedelta(days=400)
 FORGET_BATCH = 1000
+# How much the clocks of servers may differ.
+CLOCKS_APART_MS = 60_000
 RETURNS_AT_ONCE = 64
 
 
@@ -52,12 +54,16 @@ class SessionToken:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The answer to a successful open. `key` tells its session from others of the device; `by_token`: how it came."""
+    """The answer to a successful open. `key` tells its session from others of the device; `by_token`: how it came.
+
+    `signed_ms`: the time of the signature that it came by, if the application wants one.
+    """
 
     device: SignedInDevice
     token: SessionToken
     key: str
     by_token: bool
+    signed_ms: int | None = None
 
 
 async def open_with_token(
@@ -95,11 +101,15 @@ async def open_session(
 ) -> SignedIn:
     """Sign a client in from a device: `identity` is its deviceId, else its deviceToken, else empty.
 
-    Raises SignatureFailed where the application wants signatures and this is none of its own, or an old one; and
-    SessionConflict for a device that was kicked and wants to go on (`is_return`, `r` on the wire).
+    Raises SignatureFailed where the application wants signatures and this is none of its own, or an old one, or from
+    before it signed the client out; and SessionConflict for a device that was kicked and wants to go on (`is_return`,
+    `r` on the wire).
     """
+    signed_ms = None
     if application.of(MessagingSettings).sign_login:
         _check_signature(application, signature, signed_client_id, now)
+        signed_ms = signature.at_ms
+        await _check_not_signed_out(application, client_id, signed_ms)
     key = identifiers.session_key()
     device = await in_database(
         devices.sign_in,
@@ -117,7 +127,16 @@ async def open_session(
     if device is None:
         raise SessionConflict("This device was signed out by another one.")
     token = issue_token(application=application, device=device.pk, generation=device.generation, now=now)
-    return SignedIn(device, token, key, by_token=False)
+    return SignedIn(device, token, key, by_token=False, signed_ms=signed_ms)
+
+
+async def check_signature(*, application: ApplicationSnapshot, client_id: str, signed_in: SignedIn) -> None:
+    """Raise SignatureFailed for who came by a signature and was signed out by its application meanwhile.
+
+    Asked once the new session is on the presence table, so that who signs it out later finds it.
+    """
+    if signed_in.signed_ms is not None:
+        await _check_not_signed_out(application, client_id, signed_in.signed_ms)
 
 
 async def claim_tag(
@@ -170,9 +189,10 @@ def tell_evicted(*, application: int, evicted: Sequence[int]) -> None:
 async def kick(*, application: int, client_id: str, reason: str) -> None:
     """Sign a client out of all its devices on behalf of its application; `reason` is told to it (4.1.2).
 
-    Its tokens are void. It may sign in anew, as anybody may: SDKs are told 4112 when they come back with a token.
+    Its tokens are void, and so are its login signatures up to now. It may sign in anew, as anybody may: SDKs are told
+    4112 when they come back with a token.
     """
-    await in_database(devices.sign_out, application=application, client_id=client_id)
+    await in_database(devices.sign_out, application=application, client_id=client_id, now_ms=identifiers.now_ms())
     event = SessionsEnded(to=(client_id,), code=KickedByApp.code, reason=KickedByApp.reason, detail=reason)
     router.publish(application, event)
 
@@ -211,6 +231,15 @@ async def forget_devices(*, now: datetime) -> int:
     return total
 
 
+async def forget_kicks(*, now_ms: int) -> int:
+    """Delete notes of kicks than which no valid signature is older, a bounded batch at a time; return how many."""
+    before_ms = now_ms - limits.SIGNATURE_TOLERANCE_SECONDS * 1000 - CLOCKS_APART_MS
+    total = 0
+    while deleted := await in_database(devices.forget_kicks, before_ms=before_ms, limit=FORGET_BATCH):
+        total += deleted
+    return total
+
+
 async def _give_way(signed_in: SignedIn, rivals: Sequence[int]) -> None:
     must_go = await in_database(
         devices.give_way,
@@ -239,6 +268,12 @@ def _check_signature(application: ApplicationSnapshot, signature: Signature, cli
     claim = login(application.app_id, client_id)
     now_ms = int(now.timestamp() * 1000)
     if not is_valid(signature, [claim], master_key=application.master_key, now_ms=now_ms):
+        raise SignatureFailed
+
+
+async def _check_not_signed_out(application: ApplicationSnapshot, client_id: str, signed_ms: int) -> None:
+    """Raise SignatureFailed for a signature from before its application has signed the client out (9)."""
+    if await in_database(devices.was_signed_out, application=application.pk, client_id=client_id, after_ms=signed_ms):
         raise SignatureFailed
 
 

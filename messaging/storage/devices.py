@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from imcore.rows import given
-from messaging.models import Device, DeviceState, Will
+from messaging.models import Device, DeviceState, Kick, Will
 
 _FOUND = "RETURNING id, generation, tag, config_bitmap"
 
@@ -182,11 +182,37 @@ def close(*, device: int) -> None:
 
 
 @transaction.atomic
-def sign_out(*, application: int, client_id: str) -> None:
-    """Void every token of a client. Those that were void already stay so for the reason they were."""
+def sign_out(*, application: int, client_id: str, now_ms: int) -> None:
+    """Void every token of a client, and every login signature from before `now_ms`.
+
+    Tokens that were void already stay so for the reason they were.
+    """
+    kick = Kick(application_id=application, client_id=client_id, kicked_ms=now_ms)
+    Kick.objects.bulk_create(
+        [kick], update_conflicts=True, unique_fields=["application", "client_id"], update_fields=["kicked_ms"]
+    )
     devices = Device.objects.filter(application=application, client_id=client_id, state=DeviceState.SIGNED_IN)
     signed_in = [row.pk for row in _in_order(devices)]
     Device.objects.filter(pk__in=signed_in).update(state=DeviceState.SIGNED_OUT, generation=F("generation") + 1)
+
+
+def was_signed_out(*, application: int, client_id: str, after_ms: int) -> bool:
+    """Return whether a client was signed out by its application after a time, which may be as old as signatures get."""
+    return Kick.objects.filter(application=application, client_id=client_id, kicked_ms__gt=after_ms).exists()
+
+
+def clients_since(*, application: int, since: datetime) -> int:
+    """Return how many clients of an application have signed in, or come back, since a time."""
+    devices = Device.objects.filter(application=application, last_seen_at__gte=since)
+    found: int = devices.aggregate(clients=Count("client_id", distinct=True))["clients"]
+    return found
+
+
+def forget_kicks(*, before_ms: int, limit: int) -> int:
+    """Delete up to `limit` notes of kicks before a time; return how many there were."""
+    ids = list(Kick.objects.filter(kicked_ms__lt=before_ms).order_by("kicked_ms").values_list("id", flat=True)[:limit])
+    Kick.objects.filter(id__in=ids, kicked_ms__lt=before_ms).delete()
+    return len(ids)
 
 
 def forget(*, seen_before: datetime, limit: int) -> int:

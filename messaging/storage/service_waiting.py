@@ -169,6 +169,13 @@ def count(*, application: int, client_id: str, conversation: int, now_ms: int) -
     )
 
 
+def total(*, application: int, client_id: str, conversation: int | None, now_ms: int) -> int:
+    """Return how much a client has not read of one system conversation, or of all."""
+    after = _after_number(application, client_id, now_ms)
+    found = _places(application, client_id, after, _READ_BEHIND, since_ms=None, now_ms=now_ms, only=conversation)
+    return sum(sum(place.new) for place in found)
+
+
 @transaction.atomic
 def hand_over(
     *, application: int, client_id: str, most: int, limit: int, now_ms: int

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from conversations.storage import waiting
 from conversations.storage.marks import Count
 from messaging.events import Newest, UnreadConversation
-from messaging.storage import history
+from messaging.storage import history, service_waiting
 
-__all__ = ["describe"]
+__all__ = ["describe", "total"]
 
 
 def describe(counts: Sequence[Count]) -> list[UnreadConversation]:
@@ -17,6 +18,15 @@ def describe(counts: Sequence[Count]) -> list[UnreadConversation]:
         for count in counts
         for message in [newest.get(count.conversation)]
     ]
+
+
+def total(*, application: int, client_id: str, conversation: int | None, now_ms: int) -> int:
+    """Return how much a client has not read: of one conversation, or of all together."""
+    of_members = waiting.total(application=application, client_id=client_id, conversation=conversation, now_ms=now_ms)
+    of_services = service_waiting.total(
+        application=application, client_id=client_id, conversation=conversation, now_ms=now_ms
+    )
+    return of_members + of_services
 
 
 def _shown(message: history.StoredMessage) -> Newest:

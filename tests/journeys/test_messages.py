@@ -83,6 +83,14 @@ def test_one_device_at_a_time(server: Server, sdk: Sdk, proxy_of: Proxies) -> No
 
 
 @SDKS
+def test_kicked_by_the_application(server: Server, sdk: Sdk, application_with: Applications, proxy_of: Proxies) -> None:
+    """REST checklist 34, 35 as the SDK lives them."""
+    environment = environment_of(server, sdk) | application_with("sign_login=on") | through(proxy_of(server, tls=False))
+
+    run_journey("kicked.mjs", server, environment | {"API_URL": server.url})
+
+
+@SDKS
 def test_wills(server: Server, sdk: Sdk, proxy_of: Proxies) -> None:
     """Checklist 5, 68 as the SDK lives them."""
     run_journey("will.mjs", server, environment_of(server, sdk) | through(proxy_of(server, tls=False)))

@@ -79,4 +79,4 @@ async def test_a_look_up_ends_when_nobody_waits_for_it_any_more(
     await until(lambda: len(tom.got) == 2)
 
     assert has_ended.is_set()
-    assert not node._searches
+    await until(lambda: not node._searches)

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from imcore import identifiers, metrics, redis
-from imcore.delivery.encoding import Delivery, Frame, Order, Priority
+from imcore.delivery.encoding import EVERYBODY, Delivery, Frame, Order, Priority
 from imcore.delivery.node import Node
 from imcore.delivery.presence import OCCUPANTS_LISTED, Occupancy, Presence, room
 from imcore.errors import SendTimeout
 from imcore.identifiers import RisingClock
 from imcore.protocol.message_pb2 import GenericCommand
+from tests.processes import eventually
 
 APPLICATION = -2  # no application has it
 LOBBY, ATTIC = room(1), room(2)
@@ -185,6 +186,59 @@ async def test_a_large_room_is_counted_whole_and_listed_in_part(new_presence: Ne
 
     assert clients == (90 if redis.is_configured() else 60)
     assert len(set(listed)) == OCCUPANTS_LISTED
+
+
+async def test_clients_on_line_are_counted_whatever_rooms_and_devices_they_have(new_presence: NewPresence) -> None:
+    """Each once."""
+    presence = new_presence()
+    phone, web, mary = Session("tom"), Session("tom"), Session("mary")
+    for session in (phone, web, mary):
+        await presence.attach(APPLICATION, session)
+    await presence.enter(APPLICATION, LOBBY, phone)
+
+    both = await presence.occupancy(APPLICATION, EVERYBODY)
+    presence.detach(APPLICATION, phone)
+    still = await presence.occupancy(APPLICATION, EVERYBODY)
+    for session in (phone, web):
+        presence.detach(APPLICATION, session)
+    one = await presence.occupancy(APPLICATION, EVERYBODY)
+    presence.detach(APPLICATION, mary)
+    nobody = await presence.occupancy(APPLICATION, EVERYBODY)
+
+    assert both == still == Occupancy(2, ("tom", "mary"))
+    assert one == Occupancy(1, ("mary",))
+    assert nobody == Occupancy(0, ())
+    assert not presence._clients
+
+
+async def test_nodes_add_up_who_is_on_line_with_their_heartbeats(new_presence: NewPresence) -> None:
+    """A client on two nodes counts once, as long as all can be listed; those of a dead node do not count."""
+    if not redis.is_configured():
+        pytest.skip("nodes meet in Redis")
+    here, there, dead = new_presence(), new_presence(), Presence()
+    await _alive(here, there)
+    for presence, client_ids in ((here, ["a", "b"]), (there, ["b", "c", "d"]), (dead, ["e"])):
+        for client_id in client_ids:
+            await presence.attach(APPLICATION, Session(client_id))
+
+    await _counted(here, 4)
+    [gone] = there.local(APPLICATION, "d")
+    there.detach(APPLICATION, gone)
+    await _counted(here, 3)
+    for number in range(60):
+        await there.attach(APPLICATION, Session(f"client {number}"))
+    await _counted(here, 64)
+    await there.stop()
+    await _counted(here, 2)
+
+
+async def _counted(presence: Presence, clients: int) -> None:
+    """Wait until a node counts so many clients."""
+
+    async def is_so() -> bool:
+        return (await presence.occupancy(APPLICATION, EVERYBODY)).clients == clients
+
+    await eventually(is_so, f"{clients} clients")
 
 
 @pytest.mark.parametrize(("sheds_above", "gets"), [(9, 4), (2, 3), (1, 2), (0, 2)])

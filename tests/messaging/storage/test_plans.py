@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from conversations.models import Conversation
-from conversations.storage import conversations, positions, queries
+from conversations.storage import conversations, positions, queries, waiting
 from conversations.storage import retention as conversations_retention
 from conversations.storage.where import parse
 from imcore.models import Application
@@ -113,6 +113,13 @@ _FILL = [
         FROM {numbers}
         """,
     ),
+    (
+        DEVICES,
+        """
+        INSERT INTO messaging_kick (application_id, client_id, kicked_ms)
+        SELECT {application}, 'client-' || n, {time} + n FROM {numbers}
+        """,
+    ),
 ]
 
 
@@ -160,6 +167,7 @@ def crowd(database: None) -> Iterator[Crowd]:
     with patient_cursor() as cursor:
         for table in (
             "messaging_will",
+            "messaging_kick",
             "messaging_device",
             "messaging_message",
             "conversations_member",
@@ -360,6 +368,26 @@ def evict(crowd: Crowd) -> Any:
     return devices.evict_others(**whose, device=device.pk, generation=1).others
 
 
+def kick(crowd: Crowd) -> bool:
+    """Sign a client out of its ten devices."""
+    devices.sign_out(application=crowd.application.pk, client_id="client-77", now_ms=T)
+    return True
+
+
+def clients_of_today(crowd: Crowd) -> int:
+    """Count the clients that have come since midnight, which are few of all."""
+    midnight = datetime(2100, 1, 1, tzinfo=UTC)  # other cases sign in now
+
+    def count() -> int:
+        few = Device.objects.filter(application=crowd.application, client_id__in=["client-7", "client-8"])
+        few.update(last_seen_at=midnight)
+        return devices.clients_since(application=crowd.application.pk, since=midnight)
+
+    found: int = undone(count)
+    assert found == 2
+    return found
+
+
 def take_wills(crowd: Crowd) -> Any:
     """Take what twenty lost sessions have left."""
     first = Will.objects.get(application=crowd.application, client_id="client-1").device
@@ -416,6 +444,18 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "coming back": come_back,
     "evicting other devices": evict,
     "taking wills": take_wills,
+    "kicking a client": lambda crowd: undone(lambda: kick(crowd)),
+    "looking for a kick": lambda crowd: devices.was_signed_out(
+        application=crowd.application.pk, client_id="client-77", after_ms=T
+    ),
+    "forgetting kicks": lambda crowd: undone(lambda: devices.forget_kicks(before_ms=T + DEVICES // 2, limit=1000)),
+    "counting the clients of a day": clients_of_today,
+    "what a client has not read of all conversations": lambda crowd: waiting.total(
+        application=crowd.application.pk, client_id="client-7", conversation=None, now_ms=T
+    ),
+    "what a client has not read of one": lambda crowd: waiting.total(
+        application=crowd.application.pk, client_id=crowd.long.members[0], conversation=crowd.long.pk, now_ms=T
+    ),
     "messages that did not come": lambda crowd: missing.find(
         conversation=crowd.long.pk, first=MESSAGES // 2, last=MESSAGES // 2 + 500, since_ms=0, limit=100
     ),

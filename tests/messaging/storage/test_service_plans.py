@@ -10,8 +10,9 @@ from django.db import connection
 
 from conversations.models import Conversation
 from conversations.policy import Kind
-from conversations.storage import following
+from conversations.storage import following, subscriptions
 from conversations.storage.following import Place
+from conversations.storage.subscriptions import After
 from imcore.identifiers import DAY_MS
 from imcore.models import Application
 from messaging.events import Body
@@ -275,6 +276,17 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     "who follows": lambda crowd: following.among(
         conversation=crowd.first, client_ids=[f"client-{number}" for number in range(500)]
     ),
+    "the first page of subscribers": lambda crowd: subscriptions.page(conversation=crowd.first, after=None, limit=50),
+    "a page of subscribers": lambda crowd: subscriptions.page(conversation=crowd.first, after="client-2800", limit=50),
+    "the number of subscribers": lambda crowd: subscriptions.count(conversation=crowd.first),
+    "what a client follows": lambda crowd: subscriptions.page_of_client(
+        application=crowd.application, client_id="client-7", after=None, newest_first=True, limit=50
+    ),
+    "what a client follows behind one": lambda crowd: subscriptions.page_of_client(
+        application=crowd.application, client_id="client-7", after=After(T, "service-1"), newest_first=False, limit=50
+    ),
+    "how much is unread of all": lambda crowd: service_waiting.total(**client(crowd), conversation=None),
+    "how much is unread of one": lambda crowd: service_waiting.total(**client(crowd), conversation=crowd.first),
     "reading": lambda crowd: undone(
         lambda: service_receipts.read([ServiceRead(place(crowd), "service-60000", None, is_asked=True)], now_ms=NOW)
     ),
