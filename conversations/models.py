@@ -315,6 +315,20 @@ class ConversationSettings(ApplicationSettings):
         default=False, help_text="Blocking and unblocking need a signature of your server; else 4546."
     )
 
+    rest_open_create = models.BooleanField(
+        default=False, help_text="Over REST, the App Key is enough to create conversations. Off: the Master Key only."
+    )
+    rest_open_find = models.BooleanField(
+        default=False,
+        help_text="Over REST, the App Key is enough to list and read everybody's conversations, members included.",
+    )
+    rest_open_update = models.BooleanField(
+        default=False, help_text="Over REST, the App Key is enough to rename and change conversations."
+    )
+    rest_open_delete = models.BooleanField(
+        default=False, help_text="Over REST, the App Key is enough to delete conversations."
+    )
+
     members_max = models.PositiveIntegerField(
         default=limits.MEMBERS_MAX,
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],

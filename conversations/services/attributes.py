@@ -47,6 +47,14 @@ def usable(attributes: dict[str, Any], settings: ConversationSettings) -> dict[s
     return kept
 
 
+def made_of_nothing(requested: dict[str, Any]) -> dict[str, Any]:
+    """Return what an update makes of no attributes. Raises ConversationRequestInvalid."""
+    try:
+        return applied({}, {path_of(key): value for key, value in requested.items()})
+    except UnfitAttributes as unfit:
+        raise ConversationRequestInvalid(str(unfit)) from unfit
+
+
 async def update(
     *,
     application: int,
@@ -55,9 +63,12 @@ async def update(
     client_id: str,
     session: Seated | None = None,
     requested_text: str,
+    creator: str | None = None,
     now_ms: int,
 ) -> UpdatedAttributes:
     """Change attributes as JSON asks; all members, or all in the chat room, hear of it, but not `session`.
+
+    The application may name another `creator`, too (rest-api 8.3).
 
     The text is read last: who may not ask is not told what is wrong with it (realtime-protocol 11, 4303). Raises
     ConversationNotFound, ConversationNotAllowed, ConversationUpdateRejected, ConversationUpdateFailed.
@@ -74,11 +85,13 @@ async def update(
 
     check(conversation.roster)
     requested = _read(requested_text, settings)
+    if creator is not None:
+        requested["c"] = creator
     try:
-        changes = {path_of(key): value for key, value in requested.items()}
+        changes = {path_of(key): value for key, value in requested.items() if key not in RESERVED_KEYS}
     except UnfitAttributes as unfit:
         raise ConversationUpdateFailed(str(unfit)) from unfit
-    if not changes:
+    if not requested:
         return UpdatedAttributes(conversation.updated_ms, {}, {})
 
     def change(before: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,6 +109,7 @@ async def update(
         change=change,
         touched=tuple(dict.fromkeys(path[0] for path in changes)),
         requested=requested,
+        creator=creator,
         by=client_id,
         now_ms=now_ms,
     )

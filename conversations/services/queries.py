@@ -4,15 +4,17 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from conversations.policy import Kind
+from conversations.policy import THE_APPLICATION, Kind
 from conversations.services import subscriptions
+from conversations.services.directory import ConversationInfo
 from conversations.storage import queries
 from conversations.storage.queries import FoundConversation, SortKey
 from conversations.storage.subscriptions import Following
-from conversations.storage.where import parse
+from conversations.storage.where import Where, parse
+from conversations.storage.where_tree import Column, Equals, Leaf
 from imcore import limits
 from imcore.bridge import in_database
-from imcore.errors import ConversationQueryFailed
+from imcore.errors import ConversationNotFound, ConversationQueryFailed
 
 SKIP_MAX = 1_000_000
 SORT_KEYS_MAX = 10
@@ -73,7 +75,7 @@ async def query(
     limit_max = limits.CONVERSATION_LOOKUP_MAX if where.object_ids is not None else limits.CONVERSATION_PAGE_MAX
     if limit is None or limit < 0:
         limit = limits.CONVERSATION_PAGE_DEFAULT
-    sort = _parse_sort(sort_text)
+    sort = sort_keys(sort_text)
     if not 0 <= skip <= SKIP_MAX:
         raise ConversationQueryFailed(f"skip is 0 to {SKIP_MAX}.")
     if limit == 0:
@@ -92,6 +94,50 @@ async def query(
     return await _with_subscriptions(application, client_id, results)
 
 
+async def page(
+    *,
+    application: int,
+    kind: Kind | None,
+    where_text: str,
+    order_text: str,
+    limit: int,
+    skip: int,
+    counts: bool,
+) -> tuple[list[FoundConversation], int]:
+    """Return an application's conversations of a kind, or of all but temporary ones, and how many match if it `counts`.
+
+    The last changed come first unless asked otherwise (rest-api 6.1). Raises ConversationQueryFailed.
+    """
+    where = parse(where_text)
+    if kind is not None:
+        where = Where((*where.conditions, Leaf(Column.KIND, Equals(int(kind)))))
+    order = sort_keys(order_text) or [SortKey("updatedAt", is_descending=True)]
+    number = await in_database(queries.count, application=application, where=where) if counts else 0
+    if not limit:
+        return [], number
+    found = await in_database(
+        queries.query,
+        application=application,
+        client_id=THE_APPLICATION,
+        where=where,
+        sort=order,
+        limit=limit,
+        skip=skip,
+        with_members=True,
+    )
+    return found, number
+
+
+async def read(*, conversation: ConversationInfo) -> FoundConversation:
+    """Return a conversation as queries find it. Raises ConversationNotFound if it was deleted meanwhile."""
+    found = await in_database(
+        queries.with_ids, application=conversation.application, object_ids=[conversation.object_id]
+    )
+    if not found:
+        raise ConversationNotFound
+    return found[0]
+
+
 async def temporary(
     *, application: int, object_ids: Sequence[str], with_members: bool, with_last_message: bool, now_ms: int
 ) -> list[QueryResult]:
@@ -103,7 +149,8 @@ async def temporary(
     return await _with_last_messages(found, with_last_message)
 
 
-def _parse_sort(text: str) -> list[SortKey]:
+def sort_keys(text: str) -> list[SortKey]:
+    """Return the order that a text asks for. Raises ConversationQueryFailed."""
     keys = [key.strip() for key in text.split(",") if key.strip()]
     if len(keys) > SORT_KEYS_MAX or not all(_SORT_KEY.fullmatch(key) for key in keys):
         raise ConversationQueryFailed("sort is a comma-separated list of keys, each with an optional '-'.")

@@ -10,7 +10,7 @@ from django.db.models.functions import Cast
 
 from conversations.models import Conversation
 from conversations.policy import Roster
-from conversations.storage.changes import lock, next_update_ms
+from conversations.storage.changes import changed, lock, next_update_ms
 from conversations.storage.conversations import ConversationInfo, info
 from conversations.storage.json_text import read_json
 from conversations.storage.kept_notices import EVERYBODY, Kept, keep
@@ -34,17 +34,21 @@ def update(
     change: Callable[[Mapping[str, Any]], dict[str, Any]],
     touched: Sequence[str],
     requested: dict[str, Any],
+    creator: str | None = None,
     by: str,
     now_ms: int,
 ) -> AttributesChange:
     """Write the attributes that `change` makes of those that are there; `check` raises what forbids it.
 
-    Raises ConversationNotFound and what `check` and `change` raise.
+    `creator`: whose it is from now on, if that changes, too. Raises ConversationNotFound and what `check` and `change`
+    raise.
     """
     row, roster = lock(conversation)
     check(roster)
     attributes = change(_attributes(row))
     modified = {key: attributes[key] for key in touched if key in attributes}
+    if creator is not None:
+        modified["c"] = creator
     at_ms = next_update_ms(row, now_ms)
     version = row.attributes_version + 1
     Conversation.objects.filter(pk=row.pk).update(
@@ -53,7 +57,10 @@ def update(
     row.updated_ms = at_ms
     fields = {"initBy": by, "udate": iso_date(at_ms), "attr": requested, "attrModified": modified}
     keep(row, at_ms, [Kept(EVERYBODY, "updated", fields)])
-    return AttributesChange(version, modified, info(row, roster))
+    if creator is None:
+        return AttributesChange(version, modified, info(row, roster))
+    after = changed(row, roster._replace(creator=creator), at_ms, creator=creator)
+    return AttributesChange(version, modified, after)
 
 
 def _attributes(row: Conversation) -> dict[str, Any]:

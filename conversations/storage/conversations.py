@@ -9,7 +9,7 @@ import orjson
 from django.db import IntegrityError, transaction
 
 from conversations.models import Conversation, Member
-from conversations.policy import Kind, Roster
+from conversations.policy import THE_APPLICATION, Kind, Roster
 from conversations.storage import rosters
 from conversations.storage.kept_notices import joining, keep
 from imcore.models import Application
@@ -48,7 +48,10 @@ class ConversationInfo:
 
 @dataclass(frozen=True, slots=True)
 class NewConversation:
-    """What `create` needs beside the kind. `members` are distinct and include the creator; a chat room has none."""
+    """What `create` needs beside the kind. `members` are distinct; a chat room has none.
+
+    `by`: who is told to have started it.
+    """
 
     object_id: str
     creator: str
@@ -56,6 +59,7 @@ class NewConversation:
     attributes: dict[str, Any]
     is_unique: bool
     ttl_seconds: int | None = None
+    by: str = THE_APPLICATION
 
 
 def unique_id(members: Sequence[str]) -> str:
@@ -152,7 +156,7 @@ def _insert(application: int, kind: Kind, new: NewConversation, key: str | None,
         for client_id in new.members
     )
     if new.members:
-        keep(conversation, now_ms, joining(new.members, new.members, new.creator, now_ms))
+        keep(conversation, now_ms, joining(new.members, new.members, new.by, now_ms))
     return conversation
 
 

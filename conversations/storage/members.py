@@ -84,14 +84,20 @@ def _move_unique(row: Conversation, members: Sequence[str]) -> None:
 
 
 @transaction.atomic
-def mute(*, conversation: int, client_id: str, is_muted: bool, now_ms: int) -> int | None:
-    """Note whether a member wants offline push from here; return when, or None if it is no member."""
+def mute(*, conversation: int, client_ids: Collection[str], is_muted: bool, now_ms: int) -> int | None:
+    """Note whether members want offline push from here; return when, or None if none of the clients is a member."""
     row, _ = lock(conversation)
-    if not Member.objects.filter(conversation=row, client_id=client_id).update(is_muted=is_muted):
+    if not Member.objects.filter(conversation=row, client_id__in=client_ids).update(is_muted=is_muted):
         return None
     at_ms = next_update_ms(row, now_ms)
     Conversation.objects.filter(pk=row.pk).update(updated_ms=at_ms)
     return at_ms
+
+
+def muted(*, conversation: int) -> tuple[str, ...]:
+    """Return the members who want no offline push from here, in the order they joined."""
+    rows = Member.objects.filter(conversation=conversation, is_muted=True).order_by("id")
+    return tuple(rows.values_list("client_id", flat=True))
 
 
 class Place(NamedTuple):

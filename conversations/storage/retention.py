@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from conversations.models import Conversation, DeletedConversation
 from conversations.policy import Kind
@@ -48,12 +48,17 @@ def delete(*, numbers: Collection[int], inactive_since_ms: int | None, now_ms: i
 
     Looked at again under the lock: one that is sent to before stays, and a send that comes later finds none.
     """
-    rows = list(
-        Conversation.objects.select_for_update()
-        .filter(_over(inactive_since_ms, now_ms), pk__in=numbers)
-        .order_by("pk")
-        .values_list("pk", "application_id", "object_id")
-    )
+    return _delete(Conversation.objects.filter(_over(inactive_since_ms, now_ms), pk__in=numbers), now_ms)
+
+
+@transaction.atomic
+def delete_now(*, conversation: int, now_ms: int) -> bool:
+    """Delete a conversation though its time is not over; return whether it was there still."""
+    return bool(_delete(Conversation.objects.filter(pk=conversation), now_ms))
+
+
+def _delete(conversations: QuerySet[Conversation], now_ms: int) -> list[int]:
+    rows = list(conversations.select_for_update().order_by("pk").values_list("pk", "application_id", "object_id"))
     DeletedConversation.objects.bulk_create(
         (
             DeletedConversation(application_id=application, object_id=object_id, deleted_ms=now_ms, number=pk)

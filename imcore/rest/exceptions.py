@@ -9,7 +9,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from imcore.errors import ConversationRequestInvalid, ImError
+from imcore.errors import ConversationQueryFailed, ConversationRequestInvalid, ImError
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +100,8 @@ class UpstreamFailed(ImError):
 
 def body_of_error(error: ImError) -> dict[str, Any]:
     """Return the body of an answer that tells an error (rest-api 4)."""
-    # What the socket answers with 4301 is a parameter that cannot be used, too (4.1).
-    if isinstance(error, BadParameter | ConversationRequestInvalid):
+    # What the socket answers with 4301 and 4310 is a parameter that cannot be used, too (4.1).
+    if isinstance(error, BadParameter | ConversationRequestInvalid | ConversationQueryFailed):
         # SDKs show a developer `error` alone.
         return {"code": BadParameter.code, "error": error.detail or BadParameter.reason}
     body: dict[str, Any] = {"code": error.code, "error": error.reason}

@@ -103,7 +103,7 @@ const byClient = (rows) => {
   const sorted = [...rows].sort((one, other) => (who(one) < who(other) ? -1 : Number(who(one) > who(other))));
   // The SDK looks a conversation up which it does not have yet. If it has it when the second frame comes, it tells that
   // one first.
-  const overtaken = /^(.*) (MEMBERS_JOINED by ([^:\n]+):.*)\n\1 (INVITED by \3)$/gm;
+  const overtaken = /^(.*) (MEMBERS_JOINED by ([^:\n]*):.*)\n\1 (INVITED by \3)$/gm;
   return sorted.join('\n').replace(overtaken, '$1 $4\n$1 $2').split('\n');
 };
 

@@ -117,6 +117,12 @@ def test_attributes(server: Server, sdk: Sdk) -> None:
 
 
 @SDKS
+def test_what_a_back_end_does(server: Server, sdk: Sdk, application_with: Applications) -> None:
+    """REST checklist 20, 22, 23, 24 as the SDK lives them."""
+    run_journey("administered.mjs", server, environment_of(server, sdk) | application_with("rest_open_create=off"))
+
+
+@SDKS
 def test_what_was_missed(
     server: Server, sdk: Sdk, application_with: Applications, proxy_of: Callable[..., Proxy]
 ) -> None:

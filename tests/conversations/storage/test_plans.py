@@ -1,5 +1,6 @@
 """How a query finds its conversations among many: by an index, wherever there is one for its condition or order."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import override_settings
 
+from conversations.policy import THE_APPLICATION
 from conversations.storage import queries
 from conversations.storage.queries import FoundConversation, SortKey
 from conversations.storage.where import parse
@@ -66,11 +68,11 @@ def ask(application: int, form: Form, limit: int = 10) -> list[FoundConversation
     )
 
 
-def plan(application: int, form: Form) -> str:
+def plan(application: int, form: Form, client_id: str = crowd.CALLER) -> str:
     """Return the plan of a query's statement."""
     sql, parameters = queries.statement(
         application=application,
-        client_id=crowd.CALLER,
+        client_id=client_id,
         where=parse(form.where),
         sort=order(form),
         limit=10,
@@ -98,6 +100,14 @@ def test_a_query_by_id_member_last_message_or_change_reads_no_table_from_end_to_
 
     assert not scans(found), found
     assert ask(application, FORMS[name])
+
+
+@pytest.mark.parametrize("where", ["", *(json.dumps({"conv_type": kind}) for kind in (1, 2, 3))])
+def test_a_back_end_lists_a_family_by_an_index(application: int, where: str) -> None:
+    """Rest-api 8.2: as its lists are without a condition, the last changed first, however rare the kind."""
+    found = plan(application, Form(where, "-updatedAt"), THE_APPLICATION)
+
+    assert not scans(found), found
 
 
 @pytest.mark.parametrize("name", OTHERS)
