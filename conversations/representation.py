@@ -4,13 +4,26 @@ from typing import Any
 
 from conversations.policy import Kind
 from conversations.services.queries import QueryResult
+from conversations.storage.queries import FoundConversation
 from imcore.identifiers import iso_date
 
 
 def conversation_object(result: QueryResult, *, with_members: bool) -> dict[str, Any]:
     """Write one query result. No value is null, and flags are booleans: C# and Java crash otherwise (P27, P28)."""
     found = result.conversation
-    is_temporary = found.kind == Kind.TEMPORARY
+    written = {**conversation_row(found, with_members=with_members), "conv_type": int(found.kind)}
+    if found.kind == Kind.TEMPORARY:
+        written |= {"temp": True, "ttl": found.ttl_seconds, "tempConv": True, "tempConvTTL": found.ttl_seconds}
+    if found.kind == Kind.SYSTEM:
+        # An explicit `false` where the caller does not follow it (realtime-protocol 4.4.1).
+        written["joined"] = result.following is not None
+        if result.following is not None:
+            written |= {"joinedAt": result.following.since_ms, "muted": result.following.is_muted}
+    return written | _last_message(result)
+
+
+def conversation_row(found: FoundConversation, *, with_members: bool = True) -> dict[str, Any]:
+    """Write a conversation as a row of its class: what does not depend on who asks (rest-api 8)."""
     written: dict[str, Any] = {
         **found.attributes,
         "objectId": found.object_id,
@@ -18,7 +31,6 @@ def conversation_object(result: QueryResult, *, with_members: bool) -> dict[str,
         "tr": found.kind == Kind.CHAT_ROOM,
         "sys": found.kind == Kind.SYSTEM,
         "unique": found.is_unique,
-        "conv_type": int(found.kind),
         "createdAt": iso_date(found.created_ms),
         "updatedAt": iso_date(found.updated_ms),
     }
@@ -31,14 +43,7 @@ def conversation_object(result: QueryResult, *, with_members: bool) -> dict[str,
     if found.last_message_ms:
         # The object form: Java casts it to a map (P26).
         written["lm"] = {"__type": "Date", "iso": iso_date(found.last_message_ms)}
-    if is_temporary:
-        written |= {"temp": True, "ttl": found.ttl_seconds, "tempConv": True, "tempConvTTL": found.ttl_seconds}
-    if found.kind == Kind.SYSTEM:
-        # An explicit `false` where the caller does not follow it (realtime-protocol 4.4.1).
-        written["joined"] = result.following is not None
-        if result.following is not None:
-            written |= {"joinedAt": result.following.since_ms, "muted": result.following.is_muted}
-    return written | _last_message(result)
+    return written
 
 
 def _last_message(result: QueryResult) -> dict[str, Any]:

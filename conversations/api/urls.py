@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from conversations.api import member_infos, notifications, subscribers, transient_groups
+from conversations.api import member_infos, notifications, objects, subscribers, transient_groups
 from conversations.api.families import SERVICES
 from imcore.rest.endpoints import resource
 
@@ -19,4 +19,10 @@ urlpatterns = [
     path("rtm/conversation/subscription", SUBSCRIPTION),
     path("rtm/broadcast/subscription", SUBSCRIPTION),
     path("rtm/transient_group/onlines", resource(GET=transient_groups.online_count)),
+    path("classes/_Conversation", resource(GET=objects.find, POST=objects.create)),
+    path(
+        "classes/_Conversation/<str:object_id>",
+        resource(GET=objects.read, PUT=objects.update, DELETE=objects.delete),
+    ),
+    path("scan/classes/_Conversation", resource(GET=objects.scan)),
 ]

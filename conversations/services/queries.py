@@ -73,7 +73,7 @@ async def query(
     limit_max = limits.CONVERSATION_LOOKUP_MAX if where.object_ids is not None else limits.CONVERSATION_PAGE_MAX
     if limit is None or limit < 0:
         limit = limits.CONVERSATION_PAGE_DEFAULT
-    sort = _parse_sort(sort_text)
+    sort = sort_keys(sort_text)
     if not 0 <= skip <= SKIP_MAX:
         raise ConversationQueryFailed(f"skip is 0 to {SKIP_MAX}.")
     if limit == 0:
@@ -103,7 +103,8 @@ async def temporary(
     return await _with_last_messages(found, with_last_message)
 
 
-def _parse_sort(text: str) -> list[SortKey]:
+def sort_keys(text: str) -> list[SortKey]:
+    """Return the order that a text asks for. Raises ConversationQueryFailed."""
     keys = [key.strip() for key in text.split(",") if key.strip()]
     if len(keys) > SORT_KEYS_MAX or not all(_SORT_KEY.fullmatch(key) for key in keys):
         raise ConversationQueryFailed("sort is a comma-separated list of keys, each with an optional '-'.")

@@ -43,7 +43,7 @@ def update(
     """
     row, roster = lock(conversation)
     check(roster)
-    attributes = change(_attributes(row))
+    attributes = change(read(row))
     modified = {key: attributes[key] for key in touched if key in attributes}
     at_ms = next_update_ms(row, now_ms)
     version = row.attributes_version + 1
@@ -56,7 +56,8 @@ def update(
     return AttributesChange(version, modified, info(row, roster))
 
 
-def _attributes(row: Conversation) -> dict[str, Any]:
+def read(row: Conversation) -> dict[str, Any]:
+    """Return the attributes of a conversation as they can be written again."""
     rows = Conversation.objects.filter(pk=row.pk)
     text: str = rows.values_list(Cast("attributes", TextField()), flat=True).get()
     attributes: dict[str, Any] = read_json(text)

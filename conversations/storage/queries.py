@@ -13,7 +13,7 @@ from django.db.models import TextField
 from django.db.models.functions import Cast, Length
 
 from conversations.models import Conversation, Member
-from conversations.policy import Kind
+from conversations.policy import THE_APPLICATION, Kind
 from conversations.storage.json_text import read_json
 from conversations.storage.where import Where, compile_where, distance_order, time_limit
 from imcore import limits
@@ -44,6 +44,12 @@ WHERE c.application_id = %s AND {condition}
 ORDER BY {order}
 LIMIT %s OFFSET %s
 """
+
+# The same, with the size of the attributes in their place.
+_SIZED_COLUMNS: Any = (
+    "id", "object_id", "kind", "creator", Length(Cast("attributes", TextField())), "is_unique", "unique_id",
+    "last_seq", "last_message_ms", "created_ms", "updated_ms", "ttl_seconds",
+)  # fmt: skip
 
 _OF_CALLER = """
 c.kind = 1 AND c.id IN (
@@ -90,7 +96,7 @@ def query(
     skip: int,
     with_members: bool,
 ) -> list[FoundConversation]:
-    """Return a page of conversations. Without a condition, of the caller's normal ones.
+    """Return a page of conversations. Without a condition, of the caller's normal ones; of THE_APPLICATION, of all.
 
     Temporary conversations are never found. Raises ConversationQueryFailed for what the database cannot evaluate or
     not within QUERY_SECONDS, and for more than RESULT_MAX_BYTES.
@@ -128,16 +134,49 @@ def statement(
     `attributes`: the SQL that is selected in their place.
     """
     parameters: list[Any] = [application]
-    if where.is_empty:
+    if where.is_empty and client_id != THE_APPLICATION:
         condition = _OF_CALLER
         parameters += [application, client_id]
     else:
-        compiled, values = compile_where(where, vendor=vendor, application_id=application)
-        condition = f"c.kind <> 4 AND ({compiled})"
+        condition, values = _condition(application, where, vendor)
         parameters += values
     order, values = _order(where, sort, vendor)
     sql = _SELECT.format(attributes=attributes, condition=condition, order=order)
     return sql, [*parameters, *values, limit, skip]
+
+
+def with_ids(*, application: int, object_ids: Sequence[str]) -> list[FoundConversation]:
+    """Return those of the conversations that there are, temporary ones excepted.
+
+    Raises ConversationQueryFailed for more than RESULT_MAX_BYTES.
+    """
+    rows = Conversation.objects.filter(application_id=application, object_id__in=object_ids)
+    found = rows.exclude(kind=Kind.TEMPORARY).values_list(*_SIZED_COLUMNS)
+    return _found(_with_attributes(list(found)), with_members=True)
+
+
+def count(*, application: int, where: Where) -> int:
+    """Return how many conversations of an application there are, but for temporary ones. Raises as `query`."""
+    condition, values = _condition(application, where, connection.vendor)
+    sql = f"SELECT COUNT(*) FROM conversations_conversation c WHERE c.application_id = %s AND {condition}"  # noqa: S608
+    with time_limit(connection, settings.QUERY_SECONDS), connection.cursor() as cursor:
+        cursor.execute(sql, [application, *values])
+        (number,) = cursor.fetchone()
+    return int(number)
+
+
+def matches(conversation: Conversation, where: Where) -> bool:
+    """Return whether a condition holds of a conversation at this moment. Raises as `query`."""
+    condition, values = _condition(conversation.application_id, where, connection.vendor)
+    sql = f"SELECT 1 FROM conversations_conversation c WHERE c.id = %s AND {condition}"  # noqa: S608
+    with time_limit(connection, settings.QUERY_SECONDS), connection.cursor() as cursor:
+        cursor.execute(sql, [conversation.pk, *values])
+        return cursor.fetchone() is not None
+
+
+def _condition(application: int, where: Where, vendor: str) -> tuple[str, list[Any]]:
+    compiled, values = compile_where(where, vendor=vendor, application_id=application)
+    return f"c.kind <> 4 AND ({compiled})", values
 
 
 def temporary(
@@ -149,10 +188,7 @@ def temporary(
     """
     found = Conversation.objects.filter(
         application_id=application, object_id__in=object_ids, kind=Kind.TEMPORARY, expires_ms__gt=now_ms
-    ).values_list(
-        "id", "object_id", "kind", "creator", Length(Cast("attributes", TextField())), "is_unique", "unique_id",
-        "last_seq", "last_message_ms", "created_ms", "updated_ms", "ttl_seconds",
-    )  # fmt: skip
+    ).values_list(*_SIZED_COLUMNS)
     place = {object_id: index for index, object_id in enumerate(object_ids)}
     return _found(_with_attributes(sorted(found, key=lambda row: place[row[1]])), with_members)
 

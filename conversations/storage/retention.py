@@ -9,11 +9,14 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from conversations.models import Conversation, DeletedConversation
 from conversations.policy import Kind
+from conversations.storage.queries import matches
+from conversations.storage.where import Where
 from imcore import limits
+from imcore.objects import ConditionUnmet
 
 
 class Aged(NamedTuple):
@@ -48,12 +51,25 @@ def delete(*, numbers: Collection[int], inactive_since_ms: int | None, now_ms: i
 
     Looked at again under the lock: one that is sent to before stays, and a send that comes later finds none.
     """
-    rows = list(
-        Conversation.objects.select_for_update()
-        .filter(_over(inactive_since_ms, now_ms), pk__in=numbers)
-        .order_by("pk")
-        .values_list("pk", "application_id", "object_id")
-    )
+    return _delete(Conversation.objects.filter(_over(inactive_since_ms, now_ms), pk__in=numbers), now_ms)
+
+
+@transaction.atomic
+def delete_now(*, application: int, object_ids: Collection[str], where: Where, now_ms: int) -> list[str]:
+    """Delete conversations though their time is not over; return those that there were.
+
+    Raises ConditionUnmet, and deletes none, unless `where` holds of all of them.
+    """
+    rows = Conversation.objects.filter(application=application, object_id__in=object_ids).exclude(kind=Kind.TEMPORARY)
+    found = list(rows.select_for_update().order_by("pk"))
+    if not where.is_empty and not (found and all(matches(row, where) for row in found)):
+        raise ConditionUnmet
+    _delete(rows, now_ms)
+    return [row.object_id for row in found]
+
+
+def _delete(conversations: QuerySet[Conversation], now_ms: int) -> list[int]:
+    rows = list(conversations.select_for_update().order_by("pk").values_list("pk", "application_id", "object_id"))
     DeletedConversation.objects.bulk_create(
         (
             DeletedConversation(application_id=application, object_id=object_id, deleted_ms=now_ms, number=pk)

@@ -9,7 +9,13 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from imcore.errors import ConversationRequestInvalid, ImError
+from imcore.errors import (
+    ConversationQueryFailed,
+    ConversationQueryTooSlow,
+    ConversationRequestInvalid,
+    ImError,
+)
+from imcore.objects import QueryTooSlow, UnfitQuery
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +106,8 @@ class UpstreamFailed(ImError):
 
 def body_of_error(error: ImError) -> dict[str, Any]:
     """Return the body of an answer that tells an error (rest-api 4)."""
-    # What the socket answers with 4301 is a parameter that cannot be used, too (4.1).
-    if isinstance(error, BadParameter | ConversationRequestInvalid):
+    # What the socket answers with 4301 and 4310 is a parameter that cannot be used, too (4.1).
+    if isinstance(error, BadParameter | ConversationRequestInvalid | ConversationQueryFailed):
         # SDKs show a developer `error` alone.
         return {"code": BadParameter.code, "error": error.detail or BadParameter.reason}
     body: dict[str, Any] = {"code": error.code, "error": error.reason}
@@ -116,6 +122,10 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into `{"code": …, "error": …}`; DRF calls this for every view."""
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
+    if isinstance(error, ConversationQueryTooSlow):
+        error = QueryTooSlow()
+    if isinstance(error, UnfitQuery):
+        error = BadParameter(str(error))
     if isinstance(error, ImError):
         response = Response(body_of_error(error), status=error.http_status)
         if isinstance(error, TooManyRequests):
