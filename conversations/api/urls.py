@@ -5,6 +5,22 @@ from django.urls import path
 from conversations.api import member_infos, notifications, objects, subscribers, transient_groups
 from conversations.api.families import SERVICES
 from imcore.rest.endpoints import resource
+from imcore.rest.schemas import described
+
+described(
+    "_Conversation",
+    name="String",
+    attr="Object",
+    c="String",
+    m="Array",
+    mu="Array",
+    lm="Date",
+    tr="Boolean",
+    sys="Boolean",
+    unique="Boolean",
+    uniqueId="String",
+)
+described("_ConversationMemberInfo", cid="String", clientId="String", role="String")
 
 SUBSCRIBERS = f"rtm/{SERVICES.path}/<str:conversation_id>/subscribers"
 SUBSCRIPTION = resource(POST=subscribers.subscribe_named, DELETE=subscribers.unsubscribe_named)

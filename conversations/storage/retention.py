@@ -55,7 +55,7 @@ def delete(*, numbers: Collection[int], inactive_since_ms: int | None, now_ms: i
 
 
 @transaction.atomic
-def delete_now(*, application: int, object_ids: Collection[str], where: Where, now_ms: int) -> list[str]:
+def delete_by_id(*, application: int, object_ids: Collection[str], where: Where, now_ms: int) -> list[str]:
     """Delete conversations though their time is not over; return those that there were.
 
     Raises ConditionUnmet, and deletes none, unless `where` holds of all of them.
