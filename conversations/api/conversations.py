@@ -9,21 +9,21 @@ import orjson
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from conversations.api import listing
+from conversations.api.access import allowed
 from conversations.api.families import NORMAL, Family, conversation_of
-from conversations.api.listing import FOUND, LIST
 from conversations.models import ConversationSettings
 from conversations.policy import THE_APPLICATION, Kind
 from conversations.representation import conversation_row
 from conversations.services import attributes, lifecycle, queries
+from conversations.services import objects as rows
 from conversations.services.directory import ConversationInfo
-from imcore.accounts.errors import InvalidKey, ReadOnlyKey
 from imcore.bridge import in_async
 from imcore.identifiers import iso_date, now_ms
-from imcore.rest import parameters
-from imcore.rest.authentication import Caller, Who, caller_of
+from imcore.objects import InvalidKey, ReadOnlyKey
+from imcore.rest import objects, parameters
+from imcore.rest.authentication import Who, caller_of
 from imcore.rest.endpoints import endpoint
-from imcore.rest.exceptions import MasterKeyRequired
+from imcore.rest.objects import FOUND, LIST
 from imcore.rest.openapi import BOOLEAN, CLIENT_ID, DATE, OBJECT, STRING, array, record
 from imcore.rest.parameters import Parameters
 
@@ -47,7 +47,7 @@ def create(request: Request, family: Family) -> Response:
 
     What is neither here nor the server's own is a column of the developer's.
     """
-    caller = _allowed(request, "rest_open_create")
+    caller = allowed(request, "create")
     asked = parameters.of(request)
     is_normal = family is NORMAL
     started = in_async(
@@ -80,7 +80,7 @@ def find_all(request: Request) -> Response:
 @endpoint(Who.APPLICATION, answers=CONVERSATION)
 def read(request: Request, family: Family, conversation_id: str) -> Response:
     """Answer a conversation."""
-    _allowed(request, "rest_open_find")
+    allowed(request, "find")
     return _whole(conversation_of(request, conversation_id, family))
 
 
@@ -90,7 +90,7 @@ def update(request: Request, family: Family, conversation_id: str) -> Response:
 
     `m` has calls of its own and is passed over here.
     """
-    caller = _allowed(request, "rest_open_update")
+    caller = allowed(request, "update")
     asked = parameters.of(request)
     columns = _columns(asked)
     for key in columns:
@@ -113,8 +113,14 @@ def update(request: Request, family: Family, conversation_id: str) -> Response:
 @endpoint(Who.APPLICATION)
 def delete(request: Request, family: Family, conversation_id: str) -> Response:
     """Delete a conversation: nobody can send to it any more, or read what was said; clients are not told."""
-    _allowed(request, "rest_open_delete")
-    in_async(lifecycle.delete, conversation=conversation_of(request, conversation_id, family), now_ms=now_ms())
+    allowed(request, "delete")
+    conversation_of(request, conversation_id, family)
+    in_async(
+        rows.delete,
+        application=caller_of(request).application.pk,
+        conversation_ids=[conversation_id],
+        now_ms=now_ms(),
+    )
     return Response({})
 
 
@@ -124,31 +130,23 @@ def changed(conversation_id: str, updated_ms: int) -> Response:
 
 
 def _page(request: Request, kind: Kind | None) -> Response:
-    caller = _allowed(request, "rest_open_find")
-    asked = listing.query_of(request)
+    caller = allowed(request, "find")
+    asked = objects.query_of(request)
     found, count = in_async(
         queries.page,
         application=caller.application.pk,
         kind=kind,
         where_text=asked.where,
-        order_text=asked.order,
+        order_text=asked.order or "-updatedAt",
         limit=asked.limit,
         skip=asked.skip,
         counts=asked.counts,
     )
-    return listing.answer(asked, [conversation_row(one) for one in found], count)
+    return objects.answer(request, asked, [conversation_row(one) for one in found], count)
 
 
 def _whole(conversation: ConversationInfo) -> Response:
     return Response(conversation_row(in_async(queries.read, conversation=conversation)))
-
-
-def _allowed(request: Request, setting: str) -> Caller:
-    """Return the caller if he is the developer, or a setting opens this to whoever knows the App Key."""
-    caller = caller_of(request)
-    if not caller.is_master and not getattr(caller.application.of(ConversationSettings), setting):
-        raise MasterKeyRequired
-    return caller
 
 
 def _columns(asked: Parameters) -> dict[str, Any]:

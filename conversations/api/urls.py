@@ -4,9 +4,33 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from conversations.api import conversations, member_infos, members, notifications, subscribers, transient_groups
+from conversations.api import (
+    conversations,
+    member_infos,
+    members,
+    notifications,
+    objects,
+    subscribers,
+    transient_groups,
+)
 from conversations.api.families import FAMILIES, SERVICES, Family
 from imcore.rest.endpoints import resource
+from imcore.rest.schemas import described
+
+described(
+    "_Conversation",
+    name="String",
+    attr="Object",
+    c="String",
+    m="Array",
+    mu="Array",
+    lm="Date",
+    tr="Boolean",
+    sys="Boolean",
+    unique="Boolean",
+    uniqueId="String",
+)
+described("_ConversationMemberInfo", cid="String", clientId="String", role="String")
 
 SUBSCRIBERS = f"rtm/{SERVICES.path}/<str:conversation_id>/subscribers"
 SUBSCRIPTION = resource(POST=subscribers.subscribe_named, DELETE=subscribers.unsubscribe_named)
@@ -45,4 +69,10 @@ urlpatterns = [
     path("rtm/conversation/subscription", SUBSCRIPTION),
     path("rtm/broadcast/subscription", SUBSCRIPTION),
     path("rtm/transient_group/onlines", resource(GET=transient_groups.online_count)),
+    path("classes/_Conversation", resource(GET=objects.find, POST=objects.create)),
+    path(
+        "classes/_Conversation/<str:object_id>",
+        resource(GET=objects.read, PUT=objects.update, DELETE=objects.delete),
+    ),
+    path("scan/classes/_Conversation", resource(GET=objects.scan)),
 ]

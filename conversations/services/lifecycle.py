@@ -1,4 +1,4 @@
-"""Starting conversations, and deleting them."""
+"""Starting conversations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from conversations.policy import POLICIES, THE_APPLICATION, Kind
 from conversations.services import attributes as attribute_rules
 from conversations.services import directory, rooms
 from conversations.services.permissions import Seated, check_client_ids, facts
-from conversations.storage import conversations, retention
+from conversations.storage import conversations
 from conversations.storage.conversations import ConversationInfo, NewConversation
 from imcore import identifiers, limits
 from imcore.bridge import in_database
 from imcore.delivery import router
-from imcore.errors import ConversationFull, ConversationNotFound
+from imcore.errors import ConversationFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +80,6 @@ async def start(
         )
         router.publish(application, event)
     return StartedConversation(conversation, is_existing)
-
-
-async def delete(*, conversation: ConversationInfo, now_ms: int) -> None:
-    """Delete a conversation; its messages go with the next retention, and clients are not told (rest-api 8.4).
-
-    Raises ConversationNotFound if somebody else has done so.
-    """
-    was_there = await in_database(retention.delete_now, conversation=conversation.pk, now_ms=now_ms)
-    directory.forget(application=conversation.application, conversation_id=conversation.object_id)
-    if not was_there:
-        raise ConversationNotFound
 
 
 def _ttl_seconds(settings: ConversationSettings, wanted: int | None) -> int:

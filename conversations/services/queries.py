@@ -106,12 +106,12 @@ async def page(
 ) -> tuple[list[FoundConversation], int]:
     """Return an application's conversations of a kind, or of all but temporary ones, and how many match if it `counts`.
 
-    The last changed come first unless asked otherwise (rest-api 6.1). Raises ConversationQueryFailed.
+    Raises ConversationQueryFailed, QueryTooSlow.
     """
     where = parse(where_text)
     if kind is not None:
         where = Where((*where.conditions, Leaf(Column.KIND, Equals(int(kind)))))
-    order = sort_keys(order_text) or [SortKey("updatedAt", is_descending=True)]
+    order = sort_keys(order_text)
     number = await in_database(queries.count, application=application, where=where) if counts else 0
     if not limit:
         return [], number

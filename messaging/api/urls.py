@@ -6,7 +6,8 @@ from django.urls import URLPattern, path
 
 from conversations.api.families import CHAT_ROOMS, NORMAL, SERVICES, Family
 from imcore.rest.endpoints import resource
-from messaging.api import broadcasts, clients, messages, services
+from imcore.rest.schemas import described
+from messaging.api import broadcasts, clients, messages, services, sys_messages
 
 
 def of_family(family: Family) -> list[URLPattern]:
@@ -22,6 +23,14 @@ def of_family(family: Family) -> list[URLPattern]:
 
 _SERVICE = f"rtm/{SERVICES.path}/<str:conversation_id>"
 _TO_SUBSCRIBER = f"{_SERVICE}/subscribers/<path:client_id>/messages"
+
+described(
+    "_SysMessage",
+    **{"conv": "Pointer", "msgId": "String", "bin": "Boolean", "from": "String", "fromIp": "String"},
+    data="String",
+    timestamp="Number",
+    ackAt="Number",
+)
 
 urlpatterns: list[URLPattern] = [
     *of_family(NORMAL),
@@ -44,4 +53,7 @@ urlpatterns: list[URLPattern] = [
     path("rtm/online", resource(POST=clients.check_peers_online)),
     path("rtm/messages/unread/<path:named>", resource(GET=clients.unread_count_named)),
     path("rtm/client/kick", resource(POST=clients.kick_named)),
+    path("classes/_SysMessage", resource(GET=sys_messages.find)),
+    path("classes/_SysMessage/<path:object_id>", resource(GET=sys_messages.read)),
+    path("scan/classes/_SysMessage", resource(GET=sys_messages.scan)),
 ]
