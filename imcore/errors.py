@@ -241,6 +241,10 @@ class ConversationQueryFailed(ImError):
     reason = "CONVERSATION_QUERY_FAILED"
 
 
+class ConversationQueryTooSlow(ConversationQueryFailed):
+    """A query that takes longer than it may: over HTTP code 124 (rest-api 6.2), on the socket as any that fails."""
+
+
 class HistoryRejected(ImError):
     """History of a conversation is for its members."""
 

@@ -52,6 +52,10 @@ REST_PAGE_DEFAULT: Final = 100  # rest-api 6.1
 REST_PAGE_MAX: Final = 1000  # rest-api 6.1
 REST_SKIP_MAX: Final = 1_000_000  # ours: no source says; the database reads what it skips
 REST_WHERE_MAX_BYTES: Final = 16 * 1024  # rest-api 3.6
+REST_INCLUDE_DEPTH: Final = 3  # rest-api 12
+REST_INCLUDES_MAX: Final = 10  # ours: each is a read of its own
+REST_SCAN_SECONDS: Final = 600  # rest-api 6.3: how long a cursor is good
+REST_BATCH_MAX: Final = 100  # ours: no source says
 REST_BODY_MAX_BYTES: Final = 20 * 1024 * 1024  # rest-api 3.8
 
 SUBSCRIBER_PAGE: Final = 50  # rest-api 8.11, 8.12

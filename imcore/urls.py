@@ -18,6 +18,7 @@ both_versions: list[URLPattern | URLResolver] = [
     # What a subscriber was told lies below the subscriber, whose id may have slashes: the longer path comes first.
     path("", include("messaging.api.urls")),
     path("", include("conversations.api.urls")),
+    path("", include("imcore.rest.absent")),
     path("<path:unserved>", upstream.unknown_path),
 ]
 

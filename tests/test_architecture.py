@@ -17,6 +17,7 @@ import pytest
 from conversations import events as conversation_events
 from conversations.services.attributes import RESERVED_KEYS
 from imcore import errors
+from imcore import objects as object_errors
 from imcore.accounts import errors as account_errors
 from imcore.appsettings import named_fields
 from imcore.delivery.encoding import encoded_events
@@ -44,7 +45,7 @@ LONGER: dict[str, str] = {
 
 DATABASE_DOORS = re.compile(
     r".*/(storage/.*|migrations/.*|management/commands/.*|storage\.py|models\.py|admin\.py)"
-    r"|hooks/outbox\.py|imcore/appsettings\.py|imcore/setup\.py"
+    r"|hooks/outbox\.py|imcore/appsettings\.py|imcore/setup\.py|imcore/writes\.py"
 )
 BRIDGE = "imcore/bridge.py"
 THREAD_CROSSINGS = {"sync_to_async", "async_to_sync", "database_sync_to_async", "run_in_executor"}
@@ -189,7 +190,7 @@ def test_every_handler_serves_a_command_that_a_client_can_send() -> None:
 
 ERRORS = [
     error
-    for module in (errors, account_errors)
+    for module in (errors, account_errors, object_errors)
     for _, error in getmembers(module, isclass)
     if issubclass(error, ImError) and error is not ImError and "code" in vars(error)
 ]

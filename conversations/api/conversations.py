@@ -17,9 +17,9 @@ from conversations.policy import THE_APPLICATION, Kind
 from conversations.representation import conversation_row
 from conversations.services import attributes, lifecycle, queries
 from conversations.services.directory import ConversationInfo
-from imcore.accounts.errors import InvalidKey, ReadOnlyKey
 from imcore.bridge import in_async
 from imcore.identifiers import iso_date, now_ms
+from imcore.objects import InvalidKey, ReadOnlyKey
 from imcore.rest import parameters
 from imcore.rest.authentication import Caller, Who, caller_of
 from imcore.rest.endpoints import endpoint

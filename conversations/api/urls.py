@@ -4,7 +4,15 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from conversations.api import conversations, member_infos, members, notifications, subscribers, transient_groups
+from conversations.api import (
+    conversations,
+    member_infos,
+    members,
+    notifications,
+    objects,
+    subscribers,
+    transient_groups,
+)
 from conversations.api.families import FAMILIES, SERVICES, Family
 from imcore.rest.endpoints import resource
 
@@ -45,4 +53,10 @@ urlpatterns = [
     path("rtm/conversation/subscription", SUBSCRIPTION),
     path("rtm/broadcast/subscription", SUBSCRIPTION),
     path("rtm/transient_group/onlines", resource(GET=transient_groups.online_count)),
+    path("classes/_Conversation", resource(GET=objects.find, POST=objects.create)),
+    path(
+        "classes/_Conversation/<str:object_id>",
+        resource(GET=objects.read, PUT=objects.update, DELETE=objects.delete),
+    ),
+    path("scan/classes/_Conversation", resource(GET=objects.scan)),
 ]

@@ -45,7 +45,7 @@ def update(
     """
     row, roster = lock(conversation)
     check(roster)
-    attributes = change(_attributes(row))
+    attributes = change(read(row))
     modified = {key: attributes[key] for key in touched if key in attributes}
     if creator is not None:
         modified["c"] = creator
@@ -63,7 +63,8 @@ def update(
     return AttributesChange(version, modified, after)
 
 
-def _attributes(row: Conversation) -> dict[str, Any]:
+def read(row: Conversation) -> dict[str, Any]:
+    """Return the attributes of a conversation as they can be written again."""
     rows = Conversation.objects.filter(pk=row.pk)
     text: str = rows.values_list(Cast("attributes", TextField()), flat=True).get()
     attributes: dict[str, Any] = read_json(text)

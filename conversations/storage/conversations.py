@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from django.db import IntegrityError, transaction
@@ -15,6 +15,8 @@ from conversations.storage.kept_notices import joining, keep
 from imcore.models import Application
 
 TRIES = 10
+# The roster of a conversation that is yet to be made.
+NOBODY: Final = Roster(creator="", members=(), members_version=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class ConversationInfo:
 class NewConversation:
     """What `create` needs beside the kind. `members` are distinct; a chat room has none.
 
-    `by`: who is told to have started it.
+    `by`: who is told to have started it. `is_told`: whether members who are away will hear of it when they return.
     """
 
     object_id: str
@@ -60,6 +62,8 @@ class NewConversation:
     is_unique: bool
     ttl_seconds: int | None = None
     by: str = THE_APPLICATION
+    is_told: bool = True
+    muted: Collection[str] = ()
 
 
 def unique_id(members: Sequence[str]) -> str:
@@ -152,10 +156,16 @@ def _insert(application: int, kind: Kind, new: NewConversation, key: str | None,
         expires_ms=None if new.ttl_seconds is None else now_ms + new.ttl_seconds * 1000,
     )
     Member.objects.bulk_create(
-        Member(conversation=conversation, application_id=application, client_id=client_id, joined_ms=now_ms)
+        Member(
+            conversation=conversation,
+            application_id=application,
+            client_id=client_id,
+            joined_ms=now_ms,
+            is_muted=client_id in new.muted,
+        )
         for client_id in new.members
     )
-    if new.members:
+    if new.members and new.is_told:
         keep(conversation, now_ms, joining(new.members, new.members, new.by, now_ms))
     return conversation
 

@@ -23,20 +23,7 @@ def add(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
     if not added:
         return Change((), verdict, unchanged(row, roster))
     at_ms = next_update_ms(row, now_ms)
-    Member.objects.bulk_create(
-        Member(
-            conversation=row,
-            application_id=row.application_id,
-            client_id=client_id,
-            joined_ms=at_ms,
-            # What was said before one joined is history, not unread.
-            read_seq=row.last_seq,
-            ack_seq=row.last_seq,
-            # To its devices that were away while it left and came again, this is news.
-            unread_changed_ms=at_ms,
-        )
-        for client_id in added
-    )
+    enter(row, added, at_ms)
     keep(row, at_ms, joining(added, added, by, at_ms))
     return Change(added, verdict, with_members(row, roster, (*roster.members, *added), at_ms))
 
@@ -53,6 +40,24 @@ def remove(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
     at_ms = next_update_ms(row, now_ms)
     keep(row, at_ms, leaving(removed, by, at_ms))
     return Change(removed, verdict, without(row, roster, removed, at_ms))
+
+
+def enter(row: Conversation, added: Sequence[str], at_ms: int) -> None:
+    """Write the rows of new members. Inside a transaction only, before `with_members`."""
+    Member.objects.bulk_create(
+        Member(
+            conversation=row,
+            application_id=row.application_id,
+            client_id=client_id,
+            joined_ms=at_ms,
+            # What was said before one joined is history, not unread.
+            read_seq=row.last_seq,
+            ack_seq=row.last_seq,
+            # To its devices that were away while it left and came again, this is news.
+            unread_changed_ms=at_ms,
+        )
+        for client_id in added
+    )
 
 
 def without(row: Conversation, roster: Roster, removed: Sequence[str], at_ms: int) -> ConversationInfo:

@@ -165,6 +165,15 @@ def count(*, application: int, where: Where) -> int:
     return int(number)
 
 
+def matches(conversation: Conversation, where: Where) -> bool:
+    """Return whether a condition holds of a conversation at this moment. Raises as `query`."""
+    condition, values = _condition(conversation.application_id, where, connection.vendor)
+    sql = f"SELECT 1 FROM conversations_conversation c WHERE c.id = %s AND {condition}"  # noqa: S608
+    with time_limit(connection, settings.QUERY_SECONDS), connection.cursor() as cursor:
+        cursor.execute(sql, [conversation.pk, *values])
+        return cursor.fetchone() is not None
+
+
 def _condition(application: int, where: Where, vendor: str) -> tuple[str, list[Any]]:
     compiled, values = compile_where(where, vendor=vendor, application_id=application)
     return f"c.kind <> 4 AND ({compiled})", values

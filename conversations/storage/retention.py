@@ -13,7 +13,10 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from conversations.models import Conversation, DeletedConversation
 from conversations.policy import Kind
+from conversations.storage.queries import matches
+from conversations.storage.where import Where
 from imcore import limits
+from imcore.objects import ConditionUnmet
 
 
 class Aged(NamedTuple):
@@ -55,6 +58,20 @@ def delete(*, numbers: Collection[int], inactive_since_ms: int | None, now_ms: i
 def delete_now(*, conversation: int, now_ms: int) -> bool:
     """Delete a conversation though its time is not over; return whether it was there still."""
     return bool(_delete(Conversation.objects.filter(pk=conversation), now_ms))
+
+
+@transaction.atomic
+def delete_by_id(*, application: int, object_ids: Collection[str], where: Where, now_ms: int) -> list[str]:
+    """Delete conversations though their time is not over; return those that there were.
+
+    Raises ConditionUnmet, and deletes none, unless `where` holds of all of them.
+    """
+    rows = Conversation.objects.filter(application=application, object_id__in=object_ids).exclude(kind=Kind.TEMPORARY)
+    found = list(rows.select_for_update().order_by("pk"))
+    if not where.is_empty and not (found and all(matches(row, where) for row in found)):
+        raise ConditionUnmet
+    _delete(rows, now_ms)
+    return [row.object_id for row in found]
 
 
 def _delete(conversations: QuerySet[Conversation], now_ms: int) -> list[int]:

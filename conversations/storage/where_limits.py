@@ -12,7 +12,7 @@ from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from conversations.storage.where_sqlite import Evaluator
-from imcore.errors import ConversationQueryFailed
+from imcore.errors import ConversationQueryFailed, ConversationQueryTooSlow
 
 # How many steps of its virtual machine SQLite makes between two looks at the clock: some 0.1 ms.
 STEPS_BETWEEN_LOOKS: Final = 10_000
@@ -37,10 +37,10 @@ def prepare_connection(connection: BaseDatabaseWrapper) -> None:
 def time_limit(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None]:
     """Bound the evaluation of compiled queries in the block; `prepare_connection` is included.
 
-    Raises ConversationQueryFailed when time is up or when the database cannot evaluate a query, such as a
-    regular expression too complex for it. The connection, and the transaction if one is open, can be used
-    afterwards. Other failures of the database pass through. On PostgreSQL each statement has the limit to
-    itself, on SQLite the block as a whole.
+    Raises ConversationQueryTooSlow when time is up, and ConversationQueryFailed when the database cannot evaluate a
+    query, such as a regular expression too complex for it. The connection, and the transaction if one is open, can be
+    used afterwards. Other failures of the database pass through. On PostgreSQL each statement has the limit to itself,
+    on SQLite the block as a whole.
     """
     limited = _sqlite_limit if connection.vendor == "sqlite" else _postgresql_limit
     started = time.monotonic()
@@ -50,8 +50,9 @@ def time_limit(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None
     except DatabaseError as error:
         if not _is_fault_of_query(error):
             raise
-        is_late = time.monotonic() - started >= seconds
-        why = "takes too long" if is_late else f"cannot be evaluated: {error}".splitlines()[0]
+        if time.monotonic() - started >= seconds:
+            raise ConversationQueryTooSlow(detail="the query takes too long") from error
+        why = f"cannot be evaluated: {error}".splitlines()[0]
         raise ConversationQueryFailed(detail=f"the query {why}") from error
 
 

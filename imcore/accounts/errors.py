@@ -1,37 +1,10 @@
 """Errors of accounts, with the codes and texts of the hosted service (rest-api 4.1).
 
-SDKs match on codes; the texts are for people, and say no more than the code does.
+SDKs match on codes; the texts are for people, and say no more than the code does. What any object can be refused for is
+in `imcore/objects.py`.
 """
 
 from imcore.errors import ImError
-
-
-class InvalidKey(ImError):
-    """A column that cannot be named so."""
-
-    code = 105
-    reason = "Invalid key name."
-
-
-class InvalidType(ImError):
-    """A value of another type than its column; the detail says which."""
-
-    code = 111
-    reason = "Invalid value type for the column."
-
-
-class ObjectTooLarge(ImError):
-    """More than a user may hold."""
-
-    code = 116
-    reason = "The object is too large."
-
-
-class ReadOnlyKey(ImError):
-    """A column that only the server or the developer writes."""
-
-    code = 117
-    reason = "The column is read-only."
 
 
 class InvalidAcl(ImError):

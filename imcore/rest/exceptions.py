@@ -9,7 +9,13 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from imcore.errors import ConversationQueryFailed, ConversationRequestInvalid, ImError
+from imcore.errors import (
+    ConversationQueryFailed,
+    ConversationQueryTooSlow,
+    ConversationRequestInvalid,
+    ImError,
+)
+from imcore.objects import QueryTooSlow, UnfitQuery
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +122,10 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into `{"code": …, "error": …}`; DRF calls this for every view."""
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
+    if isinstance(error, ConversationQueryTooSlow):
+        error = QueryTooSlow()
+    if isinstance(error, UnfitQuery):
+        error = BadParameter(str(error))
     if isinstance(error, ImError):
         response = Response(body_of_error(error), status=error.http_status)
         if isinstance(error, TooManyRequests):

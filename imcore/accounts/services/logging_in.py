@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from imcore.accounts import storage
-from imcore.accounts.errors import InvalidType, PasswordMismatch, TooManyFailures, UsernameMissing, UserNotFound
+from imcore.accounts.errors import PasswordMismatch, TooManyFailures, UsernameMissing, UserNotFound
 from imcore.accounts.records import Account, Field, is_locked
 from imcore.accounts.services import passwords, sessions
 from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
+from imcore.objects import InvalidType
 
 # What names a user, the first that is there: Python sends all three along (rest-api 10.2).
 _NAMES: tuple[tuple[str, Field], ...] = (("username", "username"), ("email", "email"), ("mobilePhoneNumber", "phone"))

@@ -6,8 +6,9 @@ from typing import ParamSpec, TypeVar
 from django.conf import settings as operator
 from django.contrib.auth.hashers import make_password, verify_password
 
-from imcore.accounts.errors import InvalidPassword, InvalidType, PasswordMissing, TooManyPasswords
+from imcore.accounts.errors import InvalidPassword, PasswordMissing, TooManyPasswords
 from imcore.bridge import calculated
+from imcore.objects import InvalidType
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,18 +12,15 @@ from imcore import limits
 from imcore.accounts.errors import (
     InvalidAcl,
     InvalidEmail,
-    InvalidKey,
     InvalidPhone,
-    InvalidType,
     InvalidUsername,
-    ObjectTooLarge,
-    ReadOnlyKey,
     ThirdPartyIdMissing,
     ThirdPartyRefused,
     UsernameMissing,
 )
 from imcore.accounts.records import Link, Profile
 from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
+from imcore.objects import InvalidKey, InvalidType, ReadOnlyKey, check_key, error_of
 
 Json = Any
 NOBODY: Final = Profile(
@@ -53,9 +50,6 @@ _VERIFIED: Final = {"emailVerified": "email", "mobilePhoneVerified": "mobilePhon
 _PASSED_OVER: Final = frozenset(
     {"objectId", "createdAt", "updatedAt", "sessionToken", "className", "password", "salt", "smsCode"}
 )
-# `error` at the top of an answer makes Python raise (rest-api 4).
-_RESERVED: Final = frozenset({"error"})
-_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}", re.ASCII)
 _EMAIL = re.compile(r"[^@\s\0]{1,64}@[^@\s\0]+\.[^@\s\0.]+")
 _PHONE = re.compile(r"\+?[0-9]{4,20}", re.ASCII)
 # Where the platforms have what tells their accounts apart.
@@ -90,7 +84,7 @@ def changed(before: Profile, asked: Mapping[str, Json], *, by_master: bool) -> P
         after = applied(document, {path_of(key): value for key, value in asked.items()})
         check_storable(after, max_bytes=limits.USER_MAX_BYTES)
     except UnfitAttributes as unfit:
-        raise _error_of(unfit) from unfit
+        raise error_of(unfit) from unfit
     for verified, column in _VERIFIED.items():
         # Whoever writes an address or a number anew has yet to show that it is his.
         if verified not in asked and after.get(column) != document.get(column):
@@ -129,16 +123,9 @@ def _document(profile: Profile) -> dict[str, Json]:
 
 
 def _check_key(key: str, *, by_master: bool) -> None:
-    top = key.partition(".")[0]
-    if not _KEY.fullmatch(top) or top in _RESERVED:
-        raise InvalidKey(key[:100])
+    top = check_key(key)
     if top in _VERIFIED and not by_master:
         raise ReadOnlyKey(top)
-
-
-def _error_of(unfit: UnfitAttributes) -> Exception:
-    text = str(unfit)
-    return ObjectTooLarge(text) if "bytes" in text else InvalidType(text)
 
 
 def _read(document: Mapping[str, Json], before: Profile) -> Profile:

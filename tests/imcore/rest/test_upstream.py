@@ -68,7 +68,7 @@ async def elsewhere(settings: DjangoSettings) -> AsyncIterator[Elsewhere]:
 
 async def test_nobody_else_is_asked_unless_the_operator_says_whom(application: Application) -> None:
     """rest-api 1.6: a clear 404."""
-    answer = await call("GET", PATH, app_of(application))
+    answer = await call("GET", "/1.1/todos", app_of(application))
 
     assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
 

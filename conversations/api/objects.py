@@ -1,0 +1,131 @@
+"""`/classes/_Conversation`: conversations as rows of a class, for back ends (rest-api 9, 10.1).
+
+Writes here tell nobody. So do they in the hosted service, whose guide has its other routes for what should be told.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from conversations.models import ConversationSettings
+from conversations.representation import conversation_row
+from conversations.services import objects as conversations
+from imcore import limits
+from imcore.bridge import in_async
+from imcore.identifiers import iso_date, now_ms
+from imcore.rest import objects
+from imcore.rest.authentication import Caller, Who, caller_of
+from imcore.rest.bodies import body_of
+from imcore.rest.endpoints import endpoint
+from imcore.rest.objects import FOUND, LIST, PROJECTION, SCAN, SCANNED
+from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, STRING, array, record
+from imcore.writes import stored_alone
+
+COLUMNS = {"name": STRING, "m": array(STRING), "c": STRING, "attr": OBJECT}
+NEW = {**COLUMNS, "tr": BOOLEAN, "sys": BOOLEAN, "unique": BOOLEAN}
+CREATED = record(objectId=STRING, createdAt=DATE)
+WRITTEN = record(objectId=STRING, updatedAt=DATE)
+
+
+@endpoint(Who.MASTER, takes=NEW, answers=CREATED, status=201)
+def create(request: Request) -> Response:
+    """Make a conversation, or with `unique` find the one of exactly these members."""
+    caller = caller_of(request)
+    creation = conversations.creation(
+        application=caller.application.pk,
+        settings=caller.application.of(ConversationSettings),
+        columns=body_of(request),
+        now_ms=now_ms(),
+    )
+    made = in_async(stored_alone, creation).conversation
+    location = request.build_absolute_uri(f"/1.1/classes/_Conversation/{made.object_id}")
+    body = {"objectId": made.object_id, "createdAt": iso_date(made.created_ms)}
+    if objects.fetches(request):
+        body = in_async(read_by_ids, caller, [made.object_id]).get(made.object_id, body)
+    return Response(body, status=201, headers={"Location": location})
+
+
+@endpoint(Who.MASTER, takes=LIST, answers=FOUND)
+def find(request: Request) -> Response:
+    """List conversations of all kinds."""
+    asked = objects.query_of(request)
+    found, count = in_async(
+        conversations.page,
+        application=caller_of(request).application.pk,
+        where_text=asked.where,
+        order_text=asked.order,
+        limit=asked.limit,
+        skip=asked.skip,
+        counts=asked.counts,
+    )
+    return objects.answer(request, asked, [conversation_row(one) for one in found], count)
+
+
+@endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
+def scan(request: Request) -> Response:
+    """List all conversations, part by part, in the order of their ids."""
+    asked = objects.scan_of(request)
+    found = in_async(
+        conversations.scan,
+        application=caller_of(request).application.pk,
+        where_text=asked.where,
+        after=asked.after,
+        is_descending=asked.is_descending,
+        limit=asked.limit,
+    )
+    return objects.scanned(request, asked, [conversation_row(one) for one in found])
+
+
+@endpoint(Who.MASTER, takes=PROJECTION)
+def read(request: Request, object_id: str) -> Response:
+    """Answer a conversation, or an empty object if there is none."""
+    caller, projection = caller_of(request), objects.projection_of(request)
+    found = in_async(read_by_ids, caller, [object_id])
+    return Response(objects.projected(caller, projection, [found.get(object_id, {})])[0])
+
+
+@endpoint(Who.MASTER, takes=COLUMNS, answers=WRITTEN)
+def update(request: Request, object_id: str) -> Response:
+    """Change columns of a conversation, its members among them; with `where`, only if that holds."""
+    caller, asked = caller_of(request), body_of(request)
+    writing = in_async(
+        conversations.writing,
+        application=caller.application.pk,
+        settings=caller.application.of(ConversationSettings),
+        conversation_id=object_id,
+        columns=asked,
+        where_text=objects.where_of(request),
+        now_ms=now_ms(),
+    )
+    written = in_async(stored_alone, writing)
+    body: dict[str, Any] = {"objectId": object_id, "updatedAt": iso_date(written.conversation.updated_ms)}
+    if objects.fetches(request):
+        row = in_async(read_by_ids, caller, [object_id]).get(object_id, {})
+        touched = {key.partition(".")[0] for key in asked}
+        body |= {key: value for key, value in row.items() if key in touched and key != "updatedAt"}
+    return Response(body)
+
+
+@endpoint(Who.MASTER)
+def delete(request: Request, object_id: str) -> Response:
+    """Delete a conversation, or several: ids with commas between them. With `where`, only if that holds."""
+    in_async(
+        conversations.delete,
+        application=caller_of(request).application.pk,
+        conversation_ids=objects.ids_of(object_id),
+        where_text=objects.where_of(request),
+        now_ms=now_ms(),
+    )
+    return Response({})
+
+
+@objects.readable("_Conversation")
+async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+    """Return conversations as rows, by id."""
+    if not caller.is_master:
+        return {}
+    wanted = [one for one in object_ids if len(one) <= limits.CONVERSATION_ID_MAX_CHARACTERS]
+    found = await conversations.with_ids(application=caller.application.pk, conversation_ids=wanted)
+    return {one.object_id: conversation_row(one) for one in found}

@@ -1,0 +1,286 @@
+"""Lists of objects as storage SDKs ask for them, whatever the class (rest-api 6.1, 6.3).
+
+    asked = objects.query_of(request)                      where, limit, skip, order, count, keys, include
+    return objects.answer(request, asked, results, count)  … and what of each object is answered
+
+    asked = objects.scan_of(request)                       the same by objectId, however many there are
+    return objects.scanned(request, asked, results)
+
+`include` follows pointers into other classes; each class says how its objects are read:
+
+    @readable("_Conversation")
+    async def read(caller, object_ids): …
+"""
+
+import copy
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from imcore import limits
+from imcore.bridge import in_async
+from imcore.identifiers import now_ms
+from imcore.objects import UnfitQuery
+from imcore.rest.authentication import Caller, caller_of
+from imcore.rest.openapi import BOOLEAN, INTEGER, OBJECT, PAGING, STRING, Schema, array, one_of, record
+from imcore.rest.parameters import Parameters
+
+Json = dict[str, Any]
+# The objects of a class with these ids that the caller may see, by id.
+Reader = Callable[[Caller, Sequence[str]], Coroutine[Any, Any, Mapping[str, Json]]]
+
+PROJECTION: Final[Mapping[str, Schema]] = {"keys": STRING, "include": STRING, "returnACL": BOOLEAN}
+LIST: Final[Mapping[str, Schema]] = {"where": STRING, "order": STRING, "count": BOOLEAN, **PAGING, **PROJECTION}
+FOUND: Final = record(results=array(OBJECT))
+SCAN: Final[Mapping[str, Schema]] = {
+    "where": STRING,
+    "limit": INTEGER,
+    "scan_key": STRING,
+    "cursor": STRING,
+    **PROJECTION,
+}
+SCANNED: Final = record(results=array(OBJECT), cursor=one_of(STRING, {"type": "null"}))
+
+ALWAYS_THERE: Final = ("objectId", "createdAt", "updatedAt")
+POINTERS: Final = ("Pointer", "Object")
+
+_readers: dict[str, Reader] = {}
+
+
+def readable(class_name: str) -> Callable[[Reader], Reader]:
+    """Register how the objects of a class are read where another object points to them."""
+
+    def register(reader: Reader) -> Reader:
+        _readers[class_name] = reader
+        return reader
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What of an object is answered: its columns, and which pointers are followed."""
+
+    wanted: tuple[str, ...]
+    unwanted: tuple[str, ...]
+    include: tuple[tuple[str, ...], ...]
+    with_acl: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a list is asked for. `where` is the text of one JSON object, empty if there is no condition."""
+
+    where: str
+    order: str
+    limit: int
+    skip: int
+    counts: bool
+    projection: Projection
+
+
+def query_of(request: Request) -> Query:
+    """Return what a list is asked for. Raises BadParameter, UnfitQuery."""
+    asked = Parameters({}, request.query_params)
+    return Query(
+        where=where_of(request),
+        order=asked.string("order", ""),
+        limit=asked.limit(),
+        skip=asked.skip(),
+        counts=asked.boolean("count", False),
+        projection=projection_of(request),
+    )
+
+
+def where_of(request: Request) -> str:
+    """Return the condition of a request: JSON text of an object. An array means that all of its elements hold."""
+    text: str = request.query_params.get("where", "")
+    if len(text.encode()) > limits.REST_WHERE_MAX_BYTES:
+        raise UnfitQuery(f"where has at most {limits.REST_WHERE_MAX_BYTES} bytes.")
+    if not text.lstrip().startswith("["):
+        return text
+    try:
+        parts = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise UnfitQuery("where is not JSON.") from error
+    return orjson.dumps({"$and": parts}).decode() if parts else ""
+
+
+def projection_of(request: Request) -> Projection:
+    """Return what of an object is asked for. Raises BadParameter, UnfitQuery."""
+    asked = Parameters({}, request.query_params)
+    keys = _names(asked.string("keys", ""))
+    include = tuple(tuple(name.split(".")) for name in _names(asked.string("include", "")))
+    if any(len(path) > limits.REST_INCLUDE_DEPTH for path in include):
+        raise UnfitQuery(f"include goes {limits.REST_INCLUDE_DEPTH} levels deep.")
+    if len(include) > limits.REST_INCLUDES_MAX:
+        raise UnfitQuery(f"include has at most {limits.REST_INCLUDES_MAX} columns.")
+    return Projection(
+        wanted=tuple(name for name in keys if not name.startswith("-")),
+        unwanted=tuple(name.removeprefix("-") for name in keys if name.startswith("-")),
+        include=include,
+        with_acl=asked.boolean("returnACL", False),
+    )
+
+
+def ids_of(text: str) -> list[str]:
+    """Return the ids that a path names: JavaScript's `destroyAll` deletes several at a time. Raises UnfitQuery."""
+    found = _names(text)
+    if not 0 < len(found) <= limits.REST_PAGE_MAX:
+        raise UnfitQuery(f"A path names 1 to {limits.REST_PAGE_MAX} objects.")
+    return found
+
+
+def fetches(request: Request) -> bool:
+    """Return whether a write is to answer what it has written."""
+    return Parameters({}, request.query_params).boolean("fetchWhenSave", False)
+
+
+def answer(request: Request, asked: Query, results: Sequence[Json], count: int) -> Response:
+    """Return the answer that is a list; `count` is how many match in all."""
+    found = projected(caller_of(request), asked.projection, results)
+    return Response({"results": found, "count": count} if asked.counts else {"results": found})
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan is asked for: the next `limit` objects behind the one with the id `after`, or before it."""
+
+    where: str
+    limit: int
+    after: str | None
+    is_descending: bool
+    projection: Projection
+
+
+def scan_of(request: Request) -> Scan:
+    """Return what a scan is asked for. Raises BadParameter, UnfitQuery."""
+    asked = Parameters({}, request.query_params)
+    scan_key, cursor = asked.string("scan_key", "objectId"), asked.string("cursor", "")
+    if scan_key.removeprefix("-") != "objectId":
+        raise UnfitQuery("scan_key is objectId or -objectId.")
+    return Scan(
+        where=where_of(request),
+        limit=asked.limit() or limits.REST_PAGE_DEFAULT,
+        after=_read_cursor(cursor) if cursor else None,
+        is_descending=scan_key.startswith("-"),
+        projection=projection_of(request),
+    )
+
+
+def scanned(request: Request, asked: Scan, results: Sequence[Json]) -> Response:
+    """Return the answer that is a part of a scan; its cursor is null when nothing more is to come."""
+    is_full = len(results) == asked.limit
+    cursor = _cursor(results[-1]["objectId"]) if is_full else None
+    return Response({"results": projected(caller_of(request), asked.projection, results), "cursor": cursor})
+
+
+def _cursor(object_id: str) -> str:
+    return urlsafe_b64encode(orjson.dumps([now_ms() + limits.REST_SCAN_SECONDS * 1000, object_id])).decode()
+
+
+def _read_cursor(text: str) -> str:
+    try:
+        expires_ms, object_id = orjson.loads(urlsafe_b64decode(text))
+    except (ValueError, TypeError):
+        raise UnfitQuery("cursor is none of a scan.") from None
+    if not isinstance(expires_ms, int) or not isinstance(object_id, str) or "\0" in object_id:
+        raise UnfitQuery("cursor is none of a scan.")
+    if expires_ms < now_ms():
+        raise UnfitQuery("cursor is over; scan anew.")
+    return object_id
+
+
+def projected(caller: Caller, projection: Projection, results: Sequence[Json]) -> list[Json]:
+    """Return of each object what is asked for."""
+    followed = in_async(included, caller, projection.include, results) if projection.include else results
+    return [_kept(one, projection) for one in followed]
+
+
+async def included(caller: Caller, include: Sequence[tuple[str, ...]], results: Sequence[Json]) -> list[Json]:
+    """Return objects with the pointers at these paths expanded; a pointer that leads nowhere stays as it is.
+
+    One read for each class and level, however many objects there are.
+    """
+    expanded = copy.deepcopy(list(results))
+    prefixes = {path[:depth] for path in include for depth in range(1, len(path) + 1)}
+    for path in sorted(prefixes, key=len):
+        pointers = [pointer for one in expanded for pointer in _pointers(one, path)]
+        for class_name in {pointer["className"] for pointer in pointers}:
+            await _expand(caller, class_name, [one for one in pointers if one["className"] == class_name])
+    return expanded
+
+
+async def _expand(caller: Caller, class_name: str, pointers: Sequence[Json]) -> None:
+    reader = _readers.get(class_name)
+    if reader is None:
+        return
+    wanted = list(dict.fromkeys(pointer["objectId"] for pointer in pointers))[: limits.REST_PAGE_MAX]
+    found = await reader(caller, wanted)
+    for pointer in pointers:
+        if pointer["objectId"] in found:
+            pointer.update(copy.deepcopy(found[pointer["objectId"]]))
+
+
+def _pointers(value: Any, path: Sequence[str]) -> Iterator[Json]:
+    """Yield the pointers at a path, those in a list too."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _pointers(one, path)
+    elif isinstance(value, dict) and path:
+        yield from _pointers(value.get(path[0]), path[1:])
+    elif isinstance(value, dict) and value.get("__type") in POINTERS and _is_pointer(value):
+        yield value
+
+
+def _is_pointer(value: Json) -> bool:
+    return all(isinstance(value.get(key), str) and "\0" not in value[key] for key in ("className", "objectId"))
+
+
+def _kept(one: Json, projection: Projection) -> Json:
+    kept = one
+    if projection.wanted:
+        kept = {key: one[key] for key in ALWAYS_THERE if key in one}
+        columns = {name.partition(".")[0] for name in projection.wanted}
+        followed = (path[0] for path in projection.include if path[0] not in columns)
+        for name in (*projection.wanted, *followed):
+            _copy_path(one, kept, name.split("."))
+    dropped = projection.unwanted if projection.with_acl else (*projection.unwanted, "ACL")
+    for name in dropped:
+        kept = _without(kept, name.split("."))
+    return kept
+
+
+def _copy_path(source: Json, target: Json, path: Sequence[str]) -> None:
+    key, *rest = path
+    if key not in source:
+        return
+    if not rest or not isinstance(source[key], dict):
+        target[key] = source[key]
+        return
+    # Another path may have brought the whole of it.
+    if target.get(key) is source[key]:
+        return
+    whole = source[key]
+    # What an object is, and which, stays with it.
+    inner = target.setdefault(key, {name: whole[name] for name in ("__type", "className", "objectId") if name in whole})
+    _copy_path(whole, inner, rest)
+
+
+def _without(one: Json, path: Sequence[str]) -> Json:
+    key, *rest = path
+    if key not in one:
+        return one
+    if not rest:
+        return {name: value for name, value in one.items() if name != key}
+    inner = one[key]
+    return {**one, key: _without(inner, rest)} if isinstance(inner, dict) else one
+
+
+def _names(text: str) -> list[str]:
+    return [name for part in text.split(",") if (name := part.strip())]
