@@ -12,15 +12,18 @@ from rest_framework.response import Response
 from conversations.models import ConversationSettings
 from conversations.representation import conversation_row
 from conversations.services import objects as conversations
+from conversations.services.directory import ConversationInfo
 from imcore import limits
 from imcore.bridge import in_async
 from imcore.identifiers import iso_date, now_ms
-from imcore.rest import objects
+from imcore.rest import objects, saving
 from imcore.rest.authentication import Caller, Who, caller_of
 from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
+from imcore.rest.exceptions import MasterKeyRequired
 from imcore.rest.objects import FOUND, LIST, PROJECTION, SCAN, SCANNED
 from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, STRING, array, record
+from imcore.rest.saving import Item, Saving
 from imcore.writes import stored_alone
 
 COLUMNS = {"name": STRING, "m": array(STRING), "c": STRING, "attr": OBJECT}
@@ -41,7 +44,7 @@ def create(request: Request) -> Response:
     )
     made = in_async(stored_alone, creation).conversation
     location = request.build_absolute_uri(f"/1.1/classes/_Conversation/{made.object_id}")
-    body = {"objectId": made.object_id, "createdAt": iso_date(made.created_ms)}
+    body = _created(made)
     if objects.fetches(request):
         body = in_async(read_by_ids, caller, [made.object_id]).get(made.object_id, body)
     return Response(body, status=201, headers={"Location": location})
@@ -100,7 +103,7 @@ def update(request: Request, object_id: str) -> Response:
         now_ms=now_ms(),
     )
     written = in_async(stored_alone, writing)
-    body: dict[str, Any] = {"objectId": object_id, "updatedAt": iso_date(written.conversation.updated_ms)}
+    body = _written(written.conversation)
     if objects.fetches(request):
         row = in_async(read_by_ids, caller, [object_id]).get(object_id, {})
         touched = {key.partition(".")[0] for key in asked}
@@ -121,6 +124,24 @@ def delete(request: Request, object_id: str) -> Response:
     return Response({})
 
 
+@saving.savable("_Conversation")
+async def save(request: Request, item: Item) -> Saving:
+    """Prepare a conversation that is saved together with others."""
+    caller = caller_of(request)
+    if not caller.is_master:
+        raise MasterKeyRequired
+    whose: Any = {
+        "application": caller.application.pk,
+        "settings": caller.application.of(ConversationSettings),
+        "columns": item.columns,
+        "now_ms": now_ms(),
+    }
+    if item.object_id is None:
+        return Saving(conversations.creation(**whose), lambda created: _created(created.conversation))
+    writing = await conversations.writing(**whose, conversation_id=item.object_id)
+    return Saving(writing, lambda written: _written(written.conversation))
+
+
 @objects.readable("_Conversation")
 async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     """Return conversations as rows, by id."""
@@ -129,3 +150,11 @@ async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str,
     wanted = [one for one in object_ids if len(one) <= limits.CONVERSATION_ID_MAX_CHARACTERS]
     found = await conversations.with_ids(application=caller.application.pk, conversation_ids=wanted)
     return {one.object_id: conversation_row(one) for one in found}
+
+
+def _created(conversation: ConversationInfo) -> dict[str, Any]:
+    return {"objectId": conversation.object_id, "createdAt": iso_date(conversation.created_ms)}
+
+
+def _written(conversation: ConversationInfo) -> dict[str, Any]:
+    return {"objectId": conversation.object_id, "updatedAt": iso_date(conversation.updated_ms)}

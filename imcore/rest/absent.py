@@ -3,7 +3,7 @@
 Last of all paths, and the upstream server's, where there is one: what storage has beside classes lives there.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
@@ -31,7 +31,7 @@ class FunctionUnknown(ImError):
     http_status = 404
 
 
-def _absent(error: ImError) -> Callable[..., Awaitable[HttpResponseBase]]:
+def _absent(error: ImError) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """Return the view of a path at which there is nothing, whatever the method."""
 
     @csrf_exempt

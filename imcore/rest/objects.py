@@ -62,6 +62,12 @@ def readable(class_name: str) -> Callable[[Reader], Reader]:
     return register
 
 
+async def read_one(caller: Caller, class_name: str, object_id: str) -> Json:
+    """Return an object of a class that is readable; an empty one if there is none, or not for the caller."""
+    reader = _readers.get(class_name)
+    return dict((await reader(caller, [object_id])).get(object_id, {})) if reader else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Projection:
     """What of an object is answered: its columns, and which pointers are followed."""

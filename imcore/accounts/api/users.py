@@ -1,5 +1,6 @@
 """`/users`, and the same as `/classes/_User` (rest-api 10.1, 10.2)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rest_framework.request import Request
@@ -8,18 +9,20 @@ from rest_framework.response import Response
 from imcore import limits
 from imcore.accounts.api import representation
 from imcore.accounts.api.representation import USER
-from imcore.accounts.api.visitors import visitor_of
+from imcore.accounts.api.visitors import as_visitor, visitor_of
 from imcore.accounts.records import Field
 from imcore.accounts.services import managing, registering
+from imcore.accounts.services.managing import Updated
 from imcore.bridge import in_async
 from imcore.identifiers import iso_date, now_ms
-from imcore.rest import parameters
-from imcore.rest.authentication import Who, caller_of
+from imcore.rest import objects, parameters, saving
+from imcore.rest.authentication import Caller, Who, caller_of
 from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter
 from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
 from imcore.rest.parameters import Parameters
+from imcore.rest.saving import Item, Saving
 
 # JavaScript asks by the first, Python by the second.
 FETCHES = ("new", "fetchWhenSave")
@@ -78,13 +81,9 @@ def update(request: Request, object_id: str) -> Response:
         visitor=visitor_of(request),
         now_ms=now_ms(),
     )
-    account = updated.account
-    answer = {"objectId": account.object_id, "updatedAt": iso_date(account.updated_ms)}
-    if updated.token is not None:
-        # Without it the SDK that has just changed its password would be logged out by that.
-        answer["sessionToken"] = updated.token
+    answer = _written(updated)
     if says(request, *FETCHES):
-        whole = representation.user(account, with_private=True, with_acl=True)
+        whole = representation.user(updated.account, with_private=True, with_acl=True)
         answer |= {key: whole[key] for key in updated.touched if key in whole}
     return Response(answer)
 
@@ -122,6 +121,45 @@ def find(request: Request) -> Response:
     with_acl = says(request, "returnACL")
     results = [representation.user(account, with_private=True, with_acl=with_acl) for account in found]
     return Response({"results": results, "count": count} if counts else {"results": results})
+
+
+@saving.savable("_User")
+async def save(request: Request, item: Item) -> Saving:
+    """Prepare a user who is saved together with other objects. New ones sign up, by themselves."""
+    if item.object_id is None:
+        raise BadParameter("Users sign up by POST /1.1/users.")
+    updating = await managing.updating(
+        application=caller_of(request).application,
+        object_id=item.object_id,
+        asked=item.columns,
+        visitor=visitor_of(request),
+        now_ms=now_ms(),
+    )
+    return Saving(updating, _written)
+
+
+@objects.readable("_User")
+async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+    """Return users that others point to, by id: as `read` answers them."""
+    among: dict[Field, list[str]] = {"object_id": list(object_ids)}
+    found, _ = await managing.page(
+        application=caller.application, among=among, limit=len(object_ids), skip=0, counts=False
+    )
+    visitor = as_visitor(caller)
+    return {
+        account.object_id: representation.user(account, with_private=visitor.sees_all_of(account))
+        for account in found
+        if managing.may_read(account, visitor)
+    }
+
+
+def _written(updated: Updated) -> dict[str, Any]:
+    account = updated.account
+    answer = {"objectId": account.object_id, "updatedAt": iso_date(account.updated_ms)}
+    if updated.token is not None:
+        # Without it the SDK that has just changed its password would be logged out by that.
+        answer["sessionToken"] = updated.token
+    return answer
 
 
 def says(request: Request, *names: str) -> bool:

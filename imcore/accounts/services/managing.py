@@ -13,6 +13,7 @@ from imcore.accounts.services.logging_in import LoggedIn, check_password, find
 from imcore.accounts.storage import Change
 from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
+from imcore.writes import Write, stored_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ async def read(*, application: ApplicationSnapshot, object_id: str, visitor: Vis
     account = await find(application, "object_id", object_id)
     if account is None:
         raise UserNotFound
-    if not visitor.sees_all_of(account) and not _may_read(account, visitor):
+    if not may_read(account, visitor):
         raise Forbidden
     return account
 
@@ -67,7 +68,16 @@ async def own(*, application: ApplicationSnapshot, object_id: str, visitor: Visi
 async def update(
     *, application: ApplicationSnapshot, object_id: str, asked: Mapping[str, Any], visitor: Visitor, now_ms: int
 ) -> Updated:
-    """Change columns of a user, the password among them, as asked.
+    """Change columns of a user, the password among them, as asked. Raises as `updating`."""
+    return await stored_alone(
+        await updating(application=application, object_id=object_id, asked=asked, visitor=visitor, now_ms=now_ms)
+    )
+
+
+async def updating(
+    *, application: ApplicationSnapshot, object_id: str, asked: Mapping[str, Any], visitor: Visitor, now_ms: int
+) -> Write[Updated]:
+    """Prepare a change of columns of a user, the password among them, as asked.
 
     Raises as `own`; the errors of a column; UsernameTaken, EmailTaken, PhoneTaken, LinkedToAnother, ThirdPartyRefused.
     """
@@ -81,16 +91,21 @@ async def update(
     session = None
     if password is not None and settings.password_change_ends_sessions:
         session = sessions.new_session(application)
+    token = None if session is None else sessions.token_of(application, session.seed)
 
-    def change(before: Account) -> Change:
-        after = profiles.changed(before.profile, columns, by_master=visitor.is_master)
-        trusts_clients = visitor.is_master or settings.third_party_logins
-        profiles.check_trusted(before.profile, after, trusts_clients=trusts_clients)
-        return Change(after, profiles.links(after), password, session)
+    def store(more: Mapping[str, Any]) -> Updated:
+        wished = {**columns, **more}
 
-    changed = await in_database(storage.change, user=account.pk, change=change, now_ms=now_ms)
-    touched = tuple(dict.fromkeys(key.partition(".")[0] for key in columns))
-    return Updated(changed, touched, None if session is None else sessions.token_of(application, session.seed))
+        def change(before: Account) -> Change:
+            after = profiles.changed(before.profile, wished, by_master=visitor.is_master)
+            trusts_clients = visitor.is_master or settings.third_party_logins
+            profiles.check_trusted(before.profile, after, trusts_clients=trusts_clients)
+            return Change(after, profiles.links(after), password, session)
+
+        touched = tuple(dict.fromkeys(key.partition(".")[0] for key in wished))
+        return Updated(storage.change(user=account.pk, change=change, now_ms=now_ms), touched, token)
+
+    return Write(store)
 
 
 async def change_password(
@@ -146,9 +161,10 @@ async def check_email(application: ApplicationSnapshot, email: str) -> None:
         raise EmailUnknown
 
 
-def _may_read(account: Account, visitor: Visitor) -> bool:
+def may_read(account: Account, visitor: Visitor) -> bool:
+    """Return whether a visitor may see a user at all: the developer, the user himself, and whom the ACL lets."""
     acl = account.profile.acl
-    if acl is None:
+    if acl is None or visitor.sees_all_of(account):
         return True
     names = ["*"] if visitor.account is None else ["*", visitor.account.object_id]
     return any(acl.get(name, {}).get("read") is True for name in names)

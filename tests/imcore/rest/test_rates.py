@@ -154,3 +154,15 @@ async def test_the_process_counts_while_redis_does_not(
 
     assert await statuses(application, SEND, 2) == [200, 429]
     await nowhere.aclose()
+
+
+async def test_what_is_carried_in_a_batch_counts_one_by_one(
+    application: Application, clock: Clock, obey_settings: ObeySettings
+) -> None:
+    """A batch is no way around a rate."""
+    await obey_settings(RestSettings, rest_messages_per_minute=2)
+    requests = [{"method": "POST", "path": SEND}] * 3
+
+    answer = await call("POST", "/1.1/batch", master_of(application), {"requests": requests})
+
+    assert [one.get("error", {}).get("code") for one in answer.json()] == [None, None, 429]
