@@ -45,6 +45,12 @@ PLATFORM_MAX_CHARACTERS: Final = 64  # ours
 PLATFORM_UID_MAX_CHARACTERS: Final = 255  # ours
 USER_MAX_BYTES: Final = 128 * 1024  # ours, as of a conversation's attributes; the hosted service's is 16 MB
 USER_TOKEN_CHARACTERS: Final = 25  # rest-api 10.2: "25 lower-case alphanumerics"
+INSTALLATION_TEXT_MAX_CHARACTERS: Final = 128  # ours
+DEVICE_TOKEN_MAX_CHARACTERS: Final = 512  # ours: Firebase's have some 200, and no bound
+CHANNEL_MAX_CHARACTERS: Final = 128  # ours: twice a client id, which is one
+CHANNELS_MAX: Final = 1000  # ours, of one installation
+INSTALLATION_MAX_BYTES: Final = 32 * 1024  # ours: the developer's columns, as JSON
+INSTALLATION_KEPT_DAYS: Final = 90  # rest-api 10.3
 LOGIN_FAILURES_MAX: Final = 6  # rest-api 4.1, 219: one more, all within …
 LOGIN_FAILURES_MINUTES: Final = 15  # … and locked for as long after the last one
 

@@ -60,6 +60,7 @@ CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS") + ([PUBLIC_URL] if PUBLIC_
 INSTALLED_APPS = [
     "imcore",
     "imcore.accounts",
+    "imcore.installations",
     "hooks",
     "pushnotify",
     "conversations",
@@ -174,6 +175,7 @@ CELERY_BEAT_SCHEDULE = {
     "delete-expired-conversations": {"task": "messaging.delete_expired", "schedule": 300.0},
     "forget-notices": {"task": "conversations.forget_notices", "schedule": 3600.0},
     "forget-room-seats": {"task": "conversations.forget_seats", "schedule": 300.0},
+    "forget-installations": {"task": "installations.forget", "schedule": crontab(hour=2, minute=47)},
     "apply-retention": {"task": "messaging.apply_retention", "schedule": crontab(hour=3, minute=17)},
 }
 

@@ -15,6 +15,7 @@ from imcore.rest.endpoints import resource
 both_versions: list[URLPattern | URLResolver] = [
     path("", include("imcore.rest.urls")),
     path("", include("imcore.accounts.api.urls")),
+    path("", include("imcore.installations.api.urls")),
     # What a subscriber was told lies below the subscriber, whose id may have slashes: the longer path comes first.
     path("", include("messaging.api.urls")),
     path("", include("conversations.api.urls")),
