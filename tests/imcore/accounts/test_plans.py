@@ -49,7 +49,8 @@ def plans_of(work: Callable[[], object]) -> list[str]:
     asked: list[tuple[str, Any]] = []
 
     def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        asked.append((sql, params))
+        if not re.match("SAVEPOINT|RELEASE", sql):
+            asked.append((sql, params))
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(note):
