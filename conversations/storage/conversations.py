@@ -103,6 +103,12 @@ def ids_of(*, numbers: Collection[int]) -> dict[int, str]:
     return dict(Conversation.objects.filter(pk__in=numbers).values_list("pk", "object_id"))
 
 
+def numbers_of_ids(*, application: int, object_ids: Collection[str]) -> dict[str, int]:
+    """Return the numbers of an application's conversations by their ids; those that are not there are left out."""
+    rows = Conversation.objects.filter(application=application, object_id__in=object_ids)
+    return dict(rows.values_list("object_id", "pk"))
+
+
 def numbers_of(*, object_id: str) -> list[int]:
     """Return the numbers of the conversations with an id, whichever their application."""
     # Named, the applications let the index serve that begins with them.

@@ -78,8 +78,13 @@ def read(one: object) -> Asked:
     if not isinstance(body or {}, dict) or not isinstance(params or {}, dict):
         raise BadParameter("body and params are objects.")
     bare, _, query = path.partition("?")
-    named = parse_qsl(query, keep_blank_values=True) + [(key, _text(value)) for key, value in (params or {}).items()]
-    return Asked(method.upper(), plain(unquote(bare)), urlencode(named), orjson.dumps(body or {}))
+    named = parse_qsl(query, keep_blank_values=True)
+    try:
+        named += [(key, _text(value)) for key, value in (params or {}).items()]
+        return Asked(method.upper(), plain(unquote(bare)), urlencode(named), orjson.dumps(body or {}))
+    except orjson.JSONEncodeError:
+        # Whoever reads JSON takes deeper nesting than whoever writes it.
+        raise BadParameter("body and params nest too deep.") from None
 
 
 def _answered(request: Request, one: object) -> dict[str, Any]:

@@ -110,11 +110,8 @@ def where_of(request: Request) -> str:
         raise UnfitQuery(f"where has at most {limits.REST_WHERE_MAX_BYTES} bytes.")
     if not text.lstrip().startswith("["):
         return text
-    try:
-        parts = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise UnfitQuery("where is not JSON.") from error
-    return orjson.dumps({"$and": parts}).decode() if parts else ""
+    # No condition in it is no condition.
+    return "" if text.replace(" ", "") == "[]" else f'{{"$and":{text}}}'
 
 
 def projection_of(request: Request) -> Projection:
@@ -179,10 +176,13 @@ def scan_of(request: Request) -> Scan:
     )
 
 
-def scanned(request: Request, asked: Scan, results: Sequence[Json]) -> Response:
-    """Return the answer that is a part of a scan; its cursor is null when nothing more is to come."""
+def scanned(request: Request, asked: Scan, results: Sequence[Json], *, last: str = "") -> Response:
+    """Return the answer that is a part of a scan; its cursor is null when nothing more is to come.
+
+    `last`: what the next part is to come behind, where that is not the id of the last object.
+    """
     is_full = len(results) == asked.limit
-    cursor = _cursor(results[-1]["objectId"]) if is_full else None
+    cursor = _cursor(last or results[-1]["objectId"]) if is_full else None
     return Response({"results": projected(caller_of(request), asked.projection, results), "cursor": cursor})
 
 

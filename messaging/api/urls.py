@@ -6,7 +6,7 @@ from django.urls import URLPattern, path
 
 from conversations.api.families import CHAT_ROOMS, NORMAL, SERVICES, Family
 from imcore.rest.endpoints import resource
-from messaging.api import broadcasts, clients, messages, services
+from messaging.api import broadcasts, clients, messages, services, sys_messages
 
 
 def of_family(family: Family) -> list[URLPattern]:
@@ -44,4 +44,7 @@ urlpatterns: list[URLPattern] = [
     path("rtm/online", resource(POST=clients.check_peers_online)),
     path("rtm/messages/unread/<path:named>", resource(GET=clients.unread_count_named)),
     path("rtm/client/kick", resource(POST=clients.kick_named)),
+    path("classes/_SysMessage", resource(GET=sys_messages.find)),
+    path("classes/_SysMessage/<path:object_id>", resource(GET=sys_messages.read)),
+    path("scan/classes/_SysMessage", resource(GET=sys_messages.scan)),
 ]
