@@ -15,6 +15,22 @@ from conversations.api import (
 )
 from conversations.api.families import FAMILIES, SERVICES, Family
 from imcore.rest.endpoints import resource
+from imcore.rest.schemas import described
+
+described(
+    "_Conversation",
+    name="String",
+    attr="Object",
+    c="String",
+    m="Array",
+    mu="Array",
+    lm="Date",
+    tr="Boolean",
+    sys="Boolean",
+    unique="Boolean",
+    uniqueId="String",
+)
+described("_ConversationMemberInfo", cid="String", clientId="String", role="String")
 
 SUBSCRIBERS = f"rtm/{SERVICES.path}/<str:conversation_id>/subscribers"
 SUBSCRIPTION = resource(POST=subscribers.subscribe_named, DELETE=subscribers.unsubscribe_named)

@@ -21,7 +21,7 @@ from conversations.storage.objects import Columns
 from conversations.storage.queries import FoundConversation, SortKey
 from conversations.storage.where import Where, parse
 from conversations.storage.where_tree import Column, Compare, Leaf
-from imcore import identifiers
+from imcore import identifiers, limits
 from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
 from imcore.errors import BlockedByConversation, ConversationRequestInvalid
@@ -204,8 +204,10 @@ def _changed(before: Columns, asked: Json, settings: ConversationSettings) -> Co
 
 def _applied(document: dict[str, Any], asked: Json, settings: ConversationSettings) -> dict[str, Any]:
     try:
-        changes = {path_of(key): value for key, value in asked.items() if _is_column(key)}
-        after = applied(document, changes)
+        wanted = {key: value for key, value in asked.items() if _is_column(key)}
+        # Before anything looks into it: it may nest deeper than that can go. Lists of members count below.
+        check_storable(wanted, max_bytes=limits.REST_BODY_MAX_BYTES)
+        after = applied(document, {path_of(key): value for key, value in wanted.items()})
         kept = {key: value for key, value in after.items() if key not in _LISTS}
         check_storable(kept, max_bytes=settings.attributes_max_bytes)
     except UnfitAttributes as unfit:

@@ -80,6 +80,8 @@ def changed(before: Device, asked: Mapping[str, Json]) -> Device:
     for key in wanted:
         check_key(key)
     try:
+        # Before anything looks into it: it may nest deeper than that can go.
+        check_storable(wanted, max_bytes=limits.INSTALLATION_MAX_BYTES)
         after = applied(wire_columns(before), {path_of(key): value for key, value in wanted.items()})
         check_storable(after, max_bytes=limits.INSTALLATION_MAX_BYTES)
     except UnfitAttributes as unfit:

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from conversations.api.families import CHAT_ROOMS, NORMAL, SERVICES, Family
 from imcore.rest.endpoints import resource
+from imcore.rest.schemas import described
 from messaging.api import broadcasts, clients, messages, services, sys_messages
 
 
@@ -22,6 +23,14 @@ def of_family(family: Family) -> list[URLPattern]:
 
 _SERVICE = f"rtm/{SERVICES.path}/<str:conversation_id>"
 _TO_SUBSCRIBER = f"{_SERVICE}/subscribers/<path:client_id>/messages"
+
+described(
+    "_SysMessage",
+    **{"conv": "Pointer", "msgId": "String", "bin": "Boolean", "from": "String", "fromIp": "String"},
+    data="String",
+    timestamp="Number",
+    ackAt="Number",
+)
 
 urlpatterns: list[URLPattern] = [
     *of_family(NORMAL),

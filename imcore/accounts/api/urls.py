@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from imcore.accounts.api import sessions, unserved, users
 from imcore.rest.endpoints import resource
+from imcore.rest.schemas import described
 
 NEEDS_MAIL = ("requestPasswordReset", "requestEmailVerify")
 NEEDS_TEXT_MESSAGES = (
@@ -24,6 +25,16 @@ def _of_users(at: str) -> list[URLPattern]:
         path(f"{one}/updatePassword", resource(PUT=sessions.change_password)),
     ]
 
+
+described(
+    "_User",
+    username="String",
+    email="String",
+    emailVerified="Boolean",
+    authData="Object",
+    mobilePhoneNumber="String",
+    mobilePhoneVerified="Boolean",
+)
 
 urlpatterns = [
     *_of_users("users"),

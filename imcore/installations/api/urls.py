@@ -2,8 +2,10 @@
 
 from django.urls import URLPattern, path
 
+from imcore.installations import services
 from imcore.installations.api import installations
 from imcore.rest.endpoints import resource
+from imcore.rest.schemas import described
 
 
 def _of_installations(at: str) -> list[URLPattern]:
@@ -16,6 +18,8 @@ def _of_installations(at: str) -> list[URLPattern]:
         ),
     ]
 
+
+described("_Installation", **dict.fromkeys(services.TEXTS, "String"), channels="Array", badge="Number", valid="Boolean")
 
 urlpatterns = [
     *_of_installations("installations"),

@@ -10,6 +10,8 @@ from imcore.models import Application
 from tests.conversations.api.objects import CLASS, ask, made, refused, row
 from tests.restclient import app_of, call
 
+# Deeper than what JSON is written to, and not as deep as what it is read from.
+DEEP = json.loads("[" * 500 + "]" * 500)
 BATCH, SAVE = "/1.1/batch", "/1.1/batch/save"
 
 
@@ -78,6 +80,8 @@ async def test_a_batch_answers_each_in_its_place(application: Application) -> No
         {"method": "GET", "path": "/1.1/date", "params": ["x"]},
         {"method": "GET", "path": "/1.1/date", "body": "x"},
         {"method": ["GET"], "path": "/1.1/date"},
+        {"method": "POST", "path": CLASS, "body": {"x": DEEP}},
+        {"method": "GET", "path": CLASS, "params": {"where": DEEP}},
         {"method": "POST", "path": BATCH, "body": {"requests": []}},
         {"method": "POST", "path": "/1.2//batch/", "body": {"requests": []}},
         {"method": "POST", "path": SAVE, "body": {"requests": []}},

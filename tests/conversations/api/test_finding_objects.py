@@ -206,7 +206,10 @@ async def test_a_condition_that_takes_too_long_ends_with_124(crowded: Applicatio
 
 @pytest.mark.parametrize(
     "where",
-    ["{", "5", '"x"', '{"$where": 1}', '{"a": {"$inQuery": {}}}', '{"a": {"$gt": []}}', "[1]", "x" * 20_000, "[" * 999],
+    [
+        *("{", "5", '"x"', '{"$where": 1}', '{"a": {"$inQuery": {}}}', '{"a": {"$gt": []}}', "[1]", "[" * 999),
+        *("x" * 20_000, "[" * 600 + "]" * 600),
+    ],
 )
 async def test_a_condition_that_cannot_be_read_is_refused(application: Application, where: str) -> None:
     """rest-api 6.2: code 1, and the text names an operator that is not known."""

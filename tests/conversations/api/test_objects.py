@@ -1,5 +1,6 @@
 """`/classes/_Conversation`: conversations written as rows (rest-api 9, 10.1)."""
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from tests.conversations.api.objects import CLASS, ask, made, refused, row
 from tests.messaging.signing_in import ObeySettings
 from tests.restclient import app_of, call, master_of
 
+# Deeper than anything may nest that is stored.
+DEEP = json.loads("[" * 500 + "]" * 500)
 NOWHERE = "0" * 24
 
 
@@ -208,6 +211,8 @@ async def test_a_write_answers_what_it_wrote_if_asked(application: Application) 
         ({"a..b": 1}, 111),
         ({"x": {"__op": "Nothing"}}, 111),
         ({"m": {"__op": "Increment", "amount": 1}}, 111),
+        ({"x": DEEP}, 111),
+        ({"m": DEEP}, 111),
     ],
 )
 async def test_what_cannot_be_written_is_refused(application: Application, columns: Any, code: int) -> None:

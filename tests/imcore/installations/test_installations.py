@@ -136,6 +136,7 @@ async def test_columns_change_by_operators(application: Application, path: str) 
         ({"error": 1}, 105),
         ({"mood": "x" * limits.INSTALLATION_MAX_BYTES}, 116),
         ({"badge": {"__op": "AddUnique", "objects": [1]}}, 111),
+        ({"mood": json.loads("[" * 500 + "]" * 500)}, 111),
     ],
 )
 async def test_what_no_device_can_say_is_refused(application: Application, columns: Any, code: int) -> None:

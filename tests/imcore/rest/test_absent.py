@@ -3,7 +3,7 @@
 import pytest
 
 from imcore.models import Application
-from tests.restclient import call, master_of
+from tests.restclient import app_of, call, master_of
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,18 @@ async def test_what_there_is_not_is_told_as_sdks_know_it(
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.json()["error"]
+
+
+async def test_the_columns_of_classes_are_told_to_the_developer(application: Application) -> None:
+    """rest-api 10.1."""
+    whole = (await call("GET", "/1.1/schemas", master_of(application))).json()
+
+    assert whole.keys() >= {"_User", "_Conversation", "_Installation", "_SysMessage"}
+    assert whole["_User"]["username"] == {"type": "String"}
+    assert (await call("GET", "/1.1/schemas/_Conversation", master_of(application))).json() == whole["_Conversation"]
+    unknown = await call("GET", "/1.1/schemas/Todo", master_of(application))
+    assert (unknown.status_code, unknown.json()["code"]) == (404, 101)
+    assert (await call("GET", "/1.1/schemas", app_of(application))).status_code == 403
 
 
 async def test_live_query_is_named(application: Application) -> None:
