@@ -11,6 +11,7 @@ from imcore.protocol.message_pb2 import BlacklistCommand, CommandType, ConvComma
 from tests.conftest import SignIn
 from tests.conversations.api.objects import CLASS, ask, made, refused, row
 from tests.messaging.signing_in import ObeySettings
+from tests.messaging.support import another_application
 from tests.restclient import app_of, call, master_of
 
 # Deeper than anything may nest that is stored.
@@ -260,7 +261,7 @@ async def test_the_class_is_the_developers(application: Application, method: str
 
 
 async def test_another_application_sees_and_changes_nothing(application: Application) -> None:
-    other = await Application.objects.acreate(name="other")
+    other = await another_application()
     object_id = await made(application, m=["amy"], name="A")
     path = f"{CLASS}/{object_id}"
 

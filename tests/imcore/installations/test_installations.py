@@ -13,6 +13,7 @@ from imcore.installations import services
 from imcore.installations.models import Installation, InstallationSettings
 from imcore.models import Application
 from tests.messaging.signing_in import ObeySettings
+from tests.messaging.support import another_application
 from tests.restclient import app_of, call, master_of
 
 PATHS = pytest.mark.parametrize("path", ["/1.1/installations", "/1.1/classes/_Installation"])
@@ -186,7 +187,7 @@ async def test_lists_and_deletes_are_the_developers(application: Application) ->
 
 
 async def test_another_application_sees_nothing(application: Application) -> None:
-    other = await Application.objects.acreate(name="other")
+    other = await another_application()
     object_id = await post(application, installationId="i-1", channels=["a"])
 
     assert await read(other, object_id) == {}
@@ -336,14 +337,14 @@ async def test_installations_that_nobody_writes_are_dropped(
     application: Application, obey_settings: ObeySettings
 ) -> None:
     """rest-api 10.3: after 90 days, or what the application says; 0 keeps them."""
-    keeping = await Application.objects.acreate(name="keeping")
+    keeping = await another_application()
     await in_database(lambda: InstallationSettings.objects.create(application=keeping, installations_kept_days=0))
     old, new, kept = [
         await post(of, installationId=name) for of, name in ((application, "i-1"), (application, "i-2"), (keeping, "i"))
     ]
     at_ms = now_ms()
     long_ago = Installation.objects.filter(object_id__in=[old, kept])
-    await long_ago.aupdate(updated_ms=at_ms - 90 * DAY_MS - 1)
+    await in_database(lambda: long_ago.update(updated_ms=at_ms - 90 * DAY_MS - 1))
 
     assert await services.forget(now_ms=at_ms) >= 1
     await services.forget(now_ms=at_ms)

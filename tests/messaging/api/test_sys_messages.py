@@ -19,6 +19,7 @@ from tests.conftest import SignIn
 from tests.imclient import ImClient
 from tests.imcore.accounts.test_plans import plans_of
 from tests.messaging.speaking import Service, new_service
+from tests.messaging.support import another_application
 from tests.restclient import app_of, call, master_of
 
 CLASS, SCAN = "/1.1/classes/_SysMessage", "/1.1/scan/classes/_SysMessage"
@@ -64,7 +65,7 @@ async def test_what_was_said_is_a_row(application: Application, signed_in: SignI
     assert isinstance(first["fromIp"], str)
     assert await found(application, f"{CLASS}/{text.uid}") == first
     assert await found(application, f"{CLASS}/nothing") == {}
-    assert await found(await Application.objects.acreate(name="other")) == {"results": []}
+    assert await found(await another_application()) == {"results": []}
 
 
 async def test_messages_are_found_by_conversation_sender_id_and_time(
@@ -191,11 +192,11 @@ def test_messages_are_found_by_indexes(crowded: tuple[Application, Service]) -> 
     application, service = crowded
     number = Conversation.objects.get(application=application, object_id=service.cid).pk
     asked: dict[str, Any] = {"application": application.pk, "numbers": {service.cid: number}}
-    listed: dict[str, Any] = {**asked, "order_text": "", "limit": 20, "skip": 0, "counts": True}
+    listed: dict[str, Any] = {**asked, "order_text": "", "limit": 20, "skip": 0}
 
     for work in (
-        lambda: sys_messages.page(**listed, where_text=json.dumps({"conv": pointer(service)})),
-        lambda: sys_messages.page(**listed, where_text=""),
+        lambda: sys_messages.page(**listed, where_text=json.dumps({"conv": pointer(service)}), counts=True),
+        lambda: sys_messages.page(**listed, where_text="", counts=False),
         lambda: sys_messages.scan(**asked, where_text="", after=(100, "x"), is_descending=False, limit=20),
         lambda: sys_messages.with_ids(application=application.pk, message_ids=["x"]),
     ):
