@@ -24,6 +24,9 @@ _SQLSTATES_OF_A_QUERY: Final = ("22", "54", "53200", "57014")
 # SET LOCAL, as a function, which takes parameters.
 _SET_STATEMENT_TIMEOUT: Final = "SELECT set_config('statement_timeout', %s, true)"
 
+# All that sqlite3 tells of a TimeoutError in the matcher, whose clock may be a little ahead.
+_MATCHER_RAISED: Final = "user-defined function raised exception"
+
 _evaluators: WeakKeyDictionary[BaseDatabaseWrapper, Evaluator] = WeakKeyDictionary()
 
 
@@ -50,7 +53,7 @@ def time_limit(connection: BaseDatabaseWrapper, seconds: float) -> Iterator[None
     except DatabaseError as error:
         if not _is_fault_of_query(error):
             raise
-        if time.monotonic() - started >= seconds:
+        if time.monotonic() - started >= seconds or _MATCHER_RAISED in str(error):
             raise ConversationQueryTooSlow(detail="the query takes too long") from error
         why = f"cannot be evaluated: {error}".splitlines()[0]
         raise ConversationQueryFailed(detail=f"the query {why}") from error
@@ -104,6 +107,5 @@ def _is_fault_of_query(error: DatabaseError) -> bool:
     return (
         (getattr(cause, "sqlstate", None) or "").startswith(_SQLSTATES_OF_A_QUERY)
         or getattr(cause, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
-        # All that sqlite3 tells of a TimeoutError in the matcher.
-        or "user-defined function raised exception" in str(error)
+        or _MATCHER_RAISED in str(error)
     )

@@ -7,6 +7,7 @@ program that lets a client speak.
 import os
 import secrets
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,11 @@ print("  ok  several saved, scanned, and deleted in a batch")
 lunch.send(amy, {"_lctype": -1, "_lctext": "hi"})
 lunch.send(amy, "hi", transient=True)
 assert code(Conversation.create_without_data("0" * 24).send, amy, "hi") == 4401
-print("  ok  said something")
+service.send("voice", "for you", to_clients=[amy])
+service.broadcast("voice", {"_lctype": -1, "_lctext": "for all"}, push_data={"alert": "news"})
+service.broadcast("voice", "for an hour", valid_till=int(time.time() * 1000) + 3_600_000)
+assert code(lunch.broadcast, "voice", "no service") == 4313
+print("  ok  said something, to members, to one, to everybody")
 
 says = {"SYSTEM": service.id, "SAYS": "Will it rain?"}
 client = Path(__file__).parent / "to-service.mjs"
