@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
@@ -49,11 +50,11 @@ class FileAdmin(FactsAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Delete a file and its bytes."""
-        in_async(removing.remove, [obj.pk])
+        _remove_after_commit([obj.pk])
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Delete files and their bytes."""
-        in_async(removing.remove, [file.pk for file in queryset])
+        _remove_after_commit([file.pk for file in queryset])
 
     @admin.display(description="size")
     def bytes(self, file: File) -> str:
@@ -76,3 +77,8 @@ class FileAdmin(FactsAdmin):
         if file.key is None:
             return file.url
         return format_html('<a href="/files/{}">download</a>', file.key) if file.arrived_ms is not None else ""
+
+
+def _remove_after_commit(files: list[int]) -> None:
+    """Delete files once the page's own transaction, in which nobody else can write on SQLite, is over."""
+    transaction.on_commit(lambda: in_async(removing.remove, files))

@@ -96,8 +96,8 @@ def find(request: Request) -> Response:
 
 
 @csrf_exempt
-def otherwise_spelled(request: HttpRequest, rest: str | None) -> HttpResponseBase:
+def otherwise_spelled(request: HttpRequest, rest: str = "") -> HttpResponseBase:
     """Answer for the class by its other names: `classes/files`, and whatever the capitals (rest-api 10.1)."""
-    match = resolve(f"/1.1/files{rest or ''}")
+    match = resolve(f"/1.1/files{rest}")
     answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
     return answer

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from imcore.appsettings import applications
 from imcore.bridge import in_database
 from imcore.files.models import File
 from imcore.models import Application
@@ -22,6 +23,12 @@ ELSEWHERE: Json = {
     "ACL": None,
 }
 _numbers = itertools.count(1)
+
+
+@pytest.fixture
+def other() -> Application:
+    """Another application on the same server."""
+    return Application.objects.create(name=f"neighbour {next(_numbers)}")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -123,10 +130,9 @@ async def test_the_developer_deletes_a_file_with_its_bytes(application: Applicat
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("place", PLACES[:3])
 async def test_no_call_reaches_another_applications_file(
-    application: Application, is_master: bool, method: str, place: str
+    application: Application, other: Application, is_master: bool, method: str, place: str
 ) -> None:
     """A download does, for who was told where: the address is the key."""
-    other = Application.objects.create(name=f"neighbour {next(_numbers)}")
     api = Api(application)
     tom = await api.sign_up("tom")
     session = {"X-LC-Session": tom["sessionToken"]}
@@ -143,8 +149,9 @@ async def test_no_call_reaches_another_applications_file(
     assert (await ask("GET", granted["url"])).content == b"meow"
 
 
-async def test_another_applications_callback_does_not_end_what_is_on_its_way(application: Application) -> None:
-    other = Application.objects.create(name=f"neighbour {next(_numbers)}")
+async def test_another_applications_callback_does_not_end_what_is_on_its_way(
+    application: Application, other: Application
+) -> None:
     granted = await grant(application, name="cat.png")
 
     await call("POST", "/1.1/fileCallback", app_of(other), {"token": granted["token"], "result": False})
@@ -166,8 +173,6 @@ async def test_an_application_that_is_switched_off_takes_nothing(application: Ap
     granted = await grant(application, name="cat.png")
     application.is_active = False
     await in_database(application.save)
-    from imcore.appsettings import applications
-
     await applications.refresh()
 
     assert (await ask("PUT", granted["upload_url"], content=b"meow")).status_code == 403
