@@ -5,6 +5,7 @@ letters, digits, `-`, `_`, `.` and one `/`, so that it is a path in any store.
 """
 
 import hashlib
+import os
 import tempfile
 import time
 from contextlib import closing
@@ -80,6 +81,8 @@ class _Complete(_UploadedFile):
 def keep(incoming: Incoming, *, key: str, mime_type: str) -> None:
     """Put all of an incoming file where its key says, at once; whatever was there is gone."""
     incoming.file.flush()
+    # What a row says is here must be here after a power cut, too.
+    os.fsync(incoming.file.fileno())
     incoming.file.seek(0)
     storages["files"].save(key, _Complete(incoming, key=key, mime_type=mime_type))
 
@@ -98,18 +101,15 @@ def opened(key: str, *, start: int = 0, length: int | None = None) -> Readable:
     return readable
 
 
-def copied(key: str, *, most: int) -> IO[bytes]:
-    """Return the bytes of a key as a file in which one can go back and forth; of a bucket the first `most`.
-
-    Raises FileUnknown.
-    """
+def copied(key: str) -> IO[bytes]:
+    """Return the bytes of a key as a file in which one can go back and forth. Raises FileUnknown."""
     source: Any = opened(key)
     if not settings.FILES_BUCKET:
         whole: IO[bytes] = source
         return whole
     copy = tempfile.SpooledTemporaryFile(max_size=_COPIED_IN_MEMORY_BYTES)  # noqa: SIM115 - the caller closes it
     with closing(source):
-        while copy.tell() < most and (block := source.read(BLOCK_BYTES)):
+        while block := source.read(BLOCK_BYTES):
             copy.write(block)
     copy.seek(0)
     return copy

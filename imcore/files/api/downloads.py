@@ -64,12 +64,16 @@ async def _answer(request: HttpRequest, file: StoredFile) -> HttpResponseBase:
     if query == "avinfo":
         return JsonResponse(await showing.media_info(file))
     wish = images.wish_of(query)
-    etag = f'"{file.digest}"' if wish is None else f'"{file.digest}-{query[:100]}"'
+    etag = f'"{file.digest}"' if wish is None else f'"{file.digest}-{query.partition("&")[0]}"'
     if _has(request, etag):
         return HttpResponseNotModified(headers={"ETag": etag})
     if wish is not None and (made := await showing.smaller(file, wish)) is not None:
         return HttpResponse(made.content, content_type=made.mime_type, headers={"ETag": etag})
-    return await _whole_or_part(request, file, f'"{file.digest}"')
+    answer = await _whole_or_part(request, file, f'"{file.digest}"')
+    if wish is not None:
+        # It may be had once nobody else is worked for.
+        answer["Cache-Control"] = "no-cache"
+    return answer
 
 
 async def _whole_or_part(request: HttpRequest, file: StoredFile, etag: str) -> HttpResponseBase:

@@ -32,7 +32,7 @@ class MediaFacts:
     seconds: float
 
 
-def facts_of(file: IO[bytes], mime_type: str) -> MediaFacts | None:
+def facts_of(file: IO[bytes], *, mime_type: str) -> MediaFacts | None:
     """Return what audio or video is, None if it is neither, or in a format that cannot be read."""
     reader: Any = TinyTag
     try:

@@ -1,7 +1,9 @@
 """What is shown to who knows a download URL: a file, and what is told of it (rest-api 10.4)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from functools import partial
+from typing import IO, Any, Final, TypeVar
 
 from imcore.bridge import in_store
 from imcore.files import bytestore
@@ -11,8 +13,10 @@ from imcore.files.services import images, probing, uploading
 from imcore.files.services.images import Wish
 from imcore.files.services.naming import plain_type
 
+T = TypeVar("T")
+
 # What is looked into is read, in the worst case, to its end.
-LOOKED_INTO_MAX_BYTES: Final = 200 * 1024 * 1024
+LOOKED_INTO_MAX_BYTES: Final = 100 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class Smaller:
 
 async def shown(key: str, *, now_ms: int) -> StoredFile:
     """Return the file whose bytes are at a key. Raises FileUnknown."""
-    file = await uploading.found_by_key(key, now_ms=now_ms)
+    # No database stores a NUL, so nothing has such a key.
+    file = None if "\0" in key else await uploading.found_by_key(key, now_ms=now_ms)
     if file is None:
         raise FileUnknown
     return file
@@ -60,21 +65,20 @@ async def smaller(file: StoredFile, wish: Wish) -> Smaller | None:
 
 
 def _image_facts(file: StoredFile) -> images.ImageFacts | None:
-    with _looked_into(file) as content:
-        return images.facts_of(content)
+    return _looked_into(file, images.facts_of)
 
 
 def _media_facts(file: StoredFile) -> probing.MediaFacts | None:
-    with _looked_into(file) as content:
-        return probing.facts_of(content, plain_type(file.mime_type))
+    return _looked_into(file, partial(probing.facts_of, mime_type=plain_type(file.mime_type)))
 
 
 def _smaller(file: StoredFile, wish: Wish) -> Smaller | None:
-    with _looked_into(file) as content:
-        made = images.smaller(content, wish)
+    made = _looked_into(file, partial(images.smaller, wish=wish))
     return None if made is None else Smaller(*made)
 
 
-def _looked_into(file: StoredFile) -> IO[bytes]:
-    assert file.key is not None
-    return bytestore.copied(file.key, most=LOOKED_INTO_MAX_BYTES)
+def _looked_into(file: StoredFile, look: Callable[[IO[bytes]], T | None]) -> T | None:
+    if file.key is None or (file.size or 0) > LOOKED_INTO_MAX_BYTES:
+        return None
+    with bytestore.copied(file.key) as content:
+        return look(content)

@@ -215,7 +215,7 @@ def readable_metadata(value: object) -> dict[str, Any]:
 
 def _most_bytes(announced: object, settings: FileSettings, *, refuses: bool = True) -> int:
     """Return how many bytes may come. Raises UploadTooLarge if more are announced than the application takes."""
-    if not isinstance(announced, int | float) or announced <= 0:
+    if not isinstance(announced, int | float) or isinstance(announced, bool) or announced <= 0:
         return settings.file_max_bytes
     if refuses and announced > settings.file_max_bytes:
         raise UploadTooLarge

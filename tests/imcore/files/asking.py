@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 
-from imcore.asgi import application as asgi
+from imcore.asgi import application as channels_application
 from imcore.models import Application
 from tests.restclient import app_of
 
 Json = dict[str, Any]
 SERVER = "http://testserver"
+# Channels and httpx have other types for the same.
+asgi: Any = channels_application
 
 
 async def ask(

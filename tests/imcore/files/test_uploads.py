@@ -10,13 +10,12 @@ from django.core import signing
 from pytest_django.fixtures import Settings as DjangoSettings
 
 from imcore import limits
-from imcore.asgi import application as asgi
 from imcore.bridge import in_database
 from imcore.files import bytestore
 from imcore.files.models import File, FileSettings
 from imcore.models import Application
 from tests.imcore.accounts.asking import Api
-from tests.imcore.files.asking import Json, ask, code_of, grant, uploaded
+from tests.imcore.files.asking import Json, asgi, ask, code_of, grant, uploaded
 from tests.restclient import app_of, call
 
 Obey = Callable[..., Awaitable[None]]
@@ -43,7 +42,7 @@ def nothing_is_left() -> bool:
 
 async def test_a_token_has_what_every_sdk_needs(application: Application) -> None:
     """rest-api 10.4."""
-    asked = {"name": "cat.png", "mime_type": None, "metaData": {"size": 4, "owner": "unknown"}, "ACL": None}
+    asked: Json = {"name": "cat.png", "mime_type": None, "metaData": {"size": 4, "owner": "unknown"}, "ACL": None}
 
     granted = await grant(application, **asked, key="mine", prefix="x", keep_file_name=True, __type="File")
 
@@ -205,7 +204,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(application: Application
     granted = await grant(application, name="cat.png", metaData={"size": 4})
     path = granted["upload_url"].removeprefix("http://testserver")
     scope: Json = {"type": "http", "method": "PUT", "path": path, "headers": [], "query_string": b""}
-    came = [{"type": "http.request", "body": b"me", "more_body": True}, {"type": "http.disconnect"}]
+    came: list[Json] = [{"type": "http.request", "body": b"me", "more_body": True}, {"type": "http.disconnect"}]
     sent: list[Json] = []
 
     async def receive() -> Json:
@@ -251,7 +250,7 @@ def forged(granted: Json) -> str:
     return f"{url}/{signing.b64_encode(text).decode()}:{at}:{signature}"
 
 
-@pytest.mark.parametrize("wrong", ["tampered", "cut", "made up", "the token", "expired", "another file's"])
+@pytest.mark.parametrize("wrong", ["tampered", "cut", "made up", "the token", "expired", "another file's", "no text"])
 async def test_an_upload_url_is_good_as_it_was_given_and_for_an_hour(application: Application, wrong: str) -> None:
     """rest-api 10.4, bad input."""
     granted = await grant(application, name="cat.png", metaData={"size": 4})
@@ -266,6 +265,7 @@ async def test_an_upload_url_is_good_as_it_was_given_and_for_an_hour(application
             "tampered": forged(granted),
             "cut": url[:-1],
             "made up": f"{start}/x",
+            "no text": f"{start}/%FF%00",
             "the token": f"{start}/{granted['token']}",
             "another file's": f"{start}/{signing.dumps({'app': 'x', 'file': 'y'}, salt='imcore.files.upload')}",
         }[wrong]
