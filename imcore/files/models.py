@@ -40,7 +40,10 @@ class File(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["application", "object_id"], name="file_object_id")]
         indexes = [
-            models.Index(fields=["created_ms"], name="file_pending", condition=models.Q(arrived_ms__isnull=True))
+            models.Index(
+                fields=["application", "id"], name="file_pending", condition=models.Q(arrived_ms__isnull=True)
+            ),
+            models.Index(fields=["id"], name="file_given_up", condition=models.Q(application__isnull=True)),
         ]
         ordering = ["-id"]
 

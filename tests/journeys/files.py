@@ -7,8 +7,8 @@ import os
 import secrets
 from io import BytesIO
 
+import httpx
 import leancloud
-import requests
 from leancloud import LeanCloudError, User
 
 leancloud.init(os.environ["IMCORE_APP_ID"], app_key=os.environ["IMCORE_APP_KEY"])
@@ -21,7 +21,7 @@ cat.save()
 assert cat.id
 assert cat.owner_id == user.id
 assert cat.mime_type == "image/png"
-assert requests.get(cat.url, timeout=30).content == b"meow"
+assert httpx.get(cat.url, timeout=30).content == b"meow"
 print("  ok  saved")
 
 found = leancloud.File.create_without_data(cat.id)
@@ -31,7 +31,7 @@ print("  ok  fetched")
 
 typed = leancloud.File("page", b"<p>", mime_type="text/html")
 typed.save()
-page = requests.get(typed.url, timeout=30)
+page = httpx.get(typed.url, timeout=30)
 assert page.headers["Content-Type"] == "text/html"
 assert page.headers["Content-Disposition"].startswith("attachment")
 print("  ok  a page is not shown")
@@ -51,7 +51,7 @@ else:
 print("  ok  a name that climbs is refused")
 
 cat.destroy()
-assert requests.get(cat.url, timeout=30).status_code == 404
+assert httpx.get(cat.url, timeout=30).status_code == 404
 leancloud.init(
     os.environ["IMCORE_APP_ID"], app_key=os.environ["IMCORE_APP_KEY"], master_key=os.environ["IMCORE_MASTER_KEY"]
 )

@@ -109,8 +109,13 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "indexes": [
                     models.Index(
-                        condition=models.Q(("arrived_ms__isnull", True)), fields=["created_ms"], name="file_pending"
-                    )
+                        condition=models.Q(("arrived_ms__isnull", True)),
+                        fields=["application", "id"],
+                        name="file_pending",
+                    ),
+                    models.Index(
+                        condition=models.Q(("application__isnull", True)), fields=["id"], name="file_given_up"
+                    ),
                 ],
                 "constraints": [models.UniqueConstraint(fields=("application", "object_id"), name="file_object_id")],
             },
