@@ -176,3 +176,22 @@ async def test_an_application_that_is_switched_off_takes_nothing(application: Ap
     await applications.refresh()
 
     assert (await ask("PUT", granted["upload_url"], content=b"meow")).status_code == 403
+
+
+FIELDS = {
+    "fileTokens": ("name", "mime_type", "metaData", "key", "ACL", "prefix"),
+    "fileCallback": ("token", "result"),
+    "files": ("url", "name", "mime_type", "metaData"),
+}
+VALUES: list[Any] = [None, True, 0, -1.5, 10**30, "", "x", "\ud7ff", [], [[1]], {}, {"size": []}, {"size": 1e300}]
+
+
+@pytest.mark.parametrize("path", FIELDS)
+async def test_whatever_json_a_field_has_is_answered(application: Application, path: str) -> None:
+    """With an answer of the kind that is described, or the documented error; never with a crash."""
+    for field in FIELDS[path]:
+        for value in VALUES:
+            body = {"name": "x", "url": "https://example.com/x", field: value}
+            answer = await call("POST", f"/1.1/{path}", app_of(application), body)
+            assert answer.status_code in (200, 201, 400, 413), (field, value, answer.content)
+            assert answer.status_code < 300 or answer.json()["code"] in (1, 107, 111, 122, 413), answer.content
