@@ -9,7 +9,6 @@ database's threads wait for it.
 
 *Into a thread*: `in_thread` runs a request's middleware and view.
 
-
 *To the store of files*: `in_store` reads and writes bytes on threads of their own, so that a slow disk or bucket keeps
 nobody from the database.
 
