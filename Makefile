@@ -5,6 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 SDK := tests/sdk/node_modules/.installed
+S3 := .venv-moto/.installed
 BENCH_NODE := bench/node_modules/.installed
 # A developer's own DATABASE_URL must not leak into a run that is to prove the embedded default.
 EMBEDDED := env -u DATABASE_URL -u REDIS_URL -u CELERY_BROKER_URL
@@ -27,8 +28,8 @@ run: setup ## start a complete server on http://127.0.0.1:8000 (HOST, PORT, IMCO
 worker: setup ## start a Celery worker; needs CELERY_BROKER_URL or REDIS_URL
 	@exec $(PYTHON) -m celery -A imcore worker --loglevel info
 
-test: setup-dev $(SDK) ## run everything, on SQLite and on PostgreSQL + Redis (installs what is missing)
-	@$(PYTHON) tests/services.py install postgresql redis-server gcc libc6-dev
+test: setup-dev $(SDK) $(S3) ## run everything, on SQLite and on PostgreSQL + Redis (installs what is missing)
+	@$(PYTHON) tests/services.py install postgresql redis-server gcc libc6-dev chromium
 	@trap 'exit 130' INT; failed=; summary=; for stage in $(STAGES); do \
 		printf '\n=== %s ===\n' $$stage; began=$$(date +%s); \
 		if $(MAKE) --no-print-directory $$stage; then result='passed'; else result='FAILED'; failed=1; fi; \
@@ -38,17 +39,17 @@ test: setup-dev $(SDK) ## run everything, on SQLite and on PostgreSQL + Redis (i
 test-fast: setup-dev ## run the tests that need nothing installed: embedded, no SDKs, no faults
 	@$(EMBEDDED) $(PYTHON) -m pytest -m "not journey and not slow and not faults" $(ARGS)
 
-test-embedded: setup-dev $(SDK) ## run the tests on SQLite, in one process
+test-embedded: setup-dev $(SDK) $(S3) ## run the tests on SQLite, in one process
 	@$(EMBEDDED) $(PYTHON) -m pytest $(ARGS)
 
-test-production: setup-dev $(SDK) ## run the tests on PostgreSQL and Redis of our own
+test-production: setup-dev $(SDK) $(S3) ## run the tests on PostgreSQL and Redis of our own
 	@$(PYTHON) tests/services.py run -- $(PYTHON) -m pytest $(ARGS)
 
 check-history: setup-dev $(SDK) ## send 100,000 messages through every fault and check what all have seen (SEED=…, ARGS)
 	@$(PYTHON) tests/services.py install postgresql redis-server gcc libc6-dev
 	@exec $(PYTHON) -m tests.faults.history $(ARGS)
 
-coverage: setup-dev $(SDK) ## run the tests on SQLite and report what they miss
+coverage: setup-dev $(SDK) $(S3) ## run the tests on SQLite and report what they miss
 	@$(EMBEDDED) $(PYTHON) -m pytest --cov --cov-report=term --cov-report=html $(ARGS)
 
 lint: setup-dev ## check format, style and that no migration is missing
@@ -95,6 +96,12 @@ $(SDK): tests/sdk/package-lock.json
 	@command -v npm >/dev/null || { echo 'The SDK journeys need Node.js 20 with npm; `make test-fast` does not.' >&2; exit 1; }
 	@echo 'Installing the LeanCloud SDKs into tests/sdk'
 	@cd tests/sdk && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(S3): tests/moto-requirements.txt | $(PYTHON)
+	@echo 'Installing an S3-compatible server for tests into .venv-moto'
+	@$(PYTHON) -m venv .venv-moto
+	@.venv-moto/bin/python -m pip --disable-pip-version-check install -r $<
 	@touch $@
 
 $(BENCH_NODE): bench/package-lock.json

@@ -15,6 +15,7 @@ django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter
 
+from imcore.files.api.uploads import before
 from imcore.gateway import lifecycle
 from imcore.gateway.consumer import GatewayConsumer
 from imcore.http import Handler
@@ -37,5 +38,5 @@ async def lifespan(scope: Any, receive: Any, send: Any) -> None:
 
 
 application = ProtocolTypeRouter(
-    {"http": bounded(Handler()), "websocket": GatewayConsumer.as_asgi(), "lifespan": lifespan}
+    {"http": before(bounded(Handler())), "websocket": GatewayConsumer.as_asgi(), "lifespan": lifespan}
 )

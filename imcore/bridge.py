@@ -9,6 +9,9 @@ database's threads wait for it.
 
 *Into a thread*: `in_thread` runs a request's middleware and view.
 
+*To the store of files*: `in_store` reads and writes bytes on threads of their own, so that a slow disk or bucket keeps
+nobody from the database.
+
 *Into async*: `in_async` runs one service coroutine from a view, a Celery task or a management command.
 """
 
@@ -36,6 +39,7 @@ DEADLOCK = "40P01"
 TRIES = 3
 
 _threads = ThreadPoolExecutor(max_workers=settings.DATABASE_THREADS, thread_name_prefix="database")
+_storing = ThreadPoolExecutor(max_workers=settings.FILES_THREADS, thread_name_prefix="files")
 _calculating = ThreadPoolExecutor(max_workers=settings.PASSWORD_THREADS, thread_name_prefix="calculation")
 
 
@@ -81,6 +85,11 @@ async def calculated(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run synchronous code that may wait, such as a request's middleware and view, in the request's own thread."""
     return await sync_to_async(work)(*args, **kwargs)
+
+
+async def in_store(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run something that reads or writes bytes of files, and touches no database, and return what it returns."""
+    return await asyncio.get_running_loop().run_in_executor(_storing, partial(work, *args, **kwargs))
 
 
 def in_async(work: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -54,6 +54,16 @@ INSTALLATION_KEPT_DAYS: Final = 90  # rest-api 10.3
 LOGIN_FAILURES_MAX: Final = 6  # rest-api 4.1, 219: one more, all within …
 LOGIN_FAILURES_MINUTES: Final = 15  # … and locked for as long after the last one
 
+FILE_NAME_MAX_CHARACTERS: Final = 255  # ours: what file systems take
+FILE_KEY_MAX_CHARACTERS: Final = 160  # ours: 32 that cannot be guessed, `/`, and a part of the name
+MIME_TYPE_MAX_CHARACTERS: Final = 127  # RFC 6838, 4.2: twice that with both parts at their longest, which none are
+FILE_URL_MAX_CHARACTERS: Final = 2048  # ours: of files that lie elsewhere
+FILE_METADATA_MAX_BYTES: Final = 16 * 1024  # ours
+FILE_MAX_BYTES: Final = 20 * 1024 * 1024  # ours: no source says; the default of the application's setting
+UPLOAD_SLACK_BYTES: Final = 4096  # ours: so much more than announced may come, since SDKs count themselves
+UPLOAD_URL_SECONDS: Final = 3600  # rest-api 10.4: "valid 1 hour"
+FILE_CACHE_SECONDS: Final = 365 * 86_400  # rest-api 10.4: "one-year cache"; the SDKs upload with 31536000
+
 REST_PAGE_DEFAULT: Final = 100  # rest-api 6.1
 REST_PAGE_MAX: Final = 1000  # rest-api 6.1
 REST_SKIP_MAX: Final = 1_000_000  # ours: no source says; the database reads what it skips

@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "imcore",
     "imcore.accounts",
     "imcore.installations",
+    "imcore.files",
     "hooks",
     "pushnotify",
     "conversations",
@@ -108,6 +109,41 @@ TEMPLATES = [
         },
     }
 ]
+
+# Where the bytes of files are: a folder, or a bucket of any S3-compatible store if one is named.
+FILES_ROOT = Path(os.environ.get("IMCORE_FILES_ROOT") or DATA_DIR / "files").resolve()
+FILES_BUCKET = os.environ.get("IMCORE_FILES_BUCKET", "")
+# Where files are downloaded. Empty: from this server.
+FILES_PUBLIC_URL = os.environ.get("IMCORE_FILES_PUBLIC_URL", "").rstrip("/")
+if FILES_PUBLIC_URL and urlsplit(FILES_PUBLIC_URL).scheme not in ("http", "https"):
+    raise ValueError("IMCORE_FILES_PUBLIC_URL must start with http:// or https://")
+FILES_THREADS = int(_number("IMCORE_FILES_THREADS", 8))
+UPLOADS_AT_A_TIME = int(_number("IMCORE_UPLOADS_AT_A_TIME", 100))
+UPLOAD_IDLE_SECONDS = _number("IMCORE_UPLOAD_IDLE_SECONDS", 60)
+
+
+def _files() -> dict[str, Any]:
+    if not FILES_BUCKET:
+        # Written anew if a server died between the bytes and the row that says they are there.
+        options: dict[str, Any] = {"location": FILES_ROOT, "allow_overwrite": True}
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    options = {
+        "bucket_name": FILES_BUCKET,
+        "endpoint_url": os.environ.get("IMCORE_FILES_ENDPOINT") or None,
+        "region_name": os.environ.get("IMCORE_FILES_REGION") or "us-east-1",
+        "access_key": os.environ.get("IMCORE_FILES_ACCESS_KEY") or None,
+        "secret_key": os.environ.get("IMCORE_FILES_SECRET_KEY") or None,
+        "signature_version": "s3v4",
+        "file_overwrite": True,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "files": _files(),
+}
 
 DATABASE_THREADS = int(_number("IMCORE_DATABASE_THREADS", 8))
 DATABASE_WAIT_SECONDS = _number("IMCORE_DATABASE_WAIT_SECONDS", 10)
@@ -176,6 +212,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-notices": {"task": "conversations.forget_notices", "schedule": 3600.0},
     "forget-room-seats": {"task": "conversations.forget_seats", "schedule": 300.0},
     "forget-installations": {"task": "installations.forget", "schedule": crontab(hour=2, minute=47)},
+    "clean-files": {"task": "files.clean", "schedule": 3600.0},
     "apply-retention": {"task": "messaging.apply_retention", "schedule": crontab(hour=3, minute=17)},
 }
 
@@ -229,6 +266,7 @@ CORS_PREFLIGHT_MAX_AGE = 86_400
 CORS_ALLOW_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
 CORS_ALLOW_HEADERS = [
     *("accept", "accept-encoding", "authorization", "cache-control", "content-type", "origin", "x-requested-with"),
+    *("range", "if-range", "if-none-match"),
     *("x-lc-id", "x-lc-key", "x-lc-sign", "x-lc-session", "x-lc-prod", "x-lc-ua", "x-lc-hook-key"),
     "x-lc-im-session-token",
     *("x-avoscloud-application-id", "x-avoscloud-application-key", "x-avoscloud-application-production"),
@@ -237,7 +275,7 @@ CORS_ALLOW_HEADERS = [
     *("x-uluru-application-id", "x-uluru-application-key", "x-uluru-application-production"),
     *("x-uluru-client-version", "x-uluru-session-token", "x-uluru-master-key"),
 ]
-CORS_URLS_REGEX = r"^/(v1|1\.1|1\.2|2)(/.*)?$"
+CORS_URLS_REGEX = r"^/(v1|1\.1|1\.2|2|files)(/.*)?$"
 
 # What a request may have in memory; a larger one has been refused before (imcore/rest/bounds.py).
 DATA_UPLOAD_MAX_MEMORY_SIZE = limits.REST_BODY_MAX_BYTES

@@ -16,6 +16,7 @@ both_versions: list[URLPattern | URLResolver] = [
     path("", include("imcore.rest.urls")),
     path("", include("imcore.accounts.api.urls")),
     path("", include("imcore.installations.api.urls")),
+    path("", include("imcore.files.api.urls")),
     # What a subscriber was told lies below the subscriber, whose id may have slashes: the longer path comes first.
     path("", include("messaging.api.urls")),
     path("", include("conversations.api.urls")),
@@ -29,6 +30,7 @@ urlpatterns = [
     path("readyz", router.readyz),
     path("docs/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     re_path(r"^docs/?$", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("files/", include("imcore.files.api.public_urls")),
     path("v1/route", resource(GET=router.route)),
     path("2/route", resource(GET=router.app_route)),
     path("1.1/", include(both_versions)),

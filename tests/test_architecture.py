@@ -22,6 +22,7 @@ from imcore.accounts import errors as account_errors
 from imcore.appsettings import named_fields
 from imcore.delivery.encoding import encoded_events
 from imcore.errors import ImError
+from imcore.files import errors as file_errors
 from imcore.gateway import registry
 from imcore.gateway.dispatch import NEVER_ANSWERED
 from imcore.installations import errors as installation_errors
@@ -191,7 +192,7 @@ def test_every_handler_serves_a_command_that_a_client_can_send() -> None:
 
 ERRORS = [
     error
-    for module in (errors, account_errors, installation_errors, object_errors)
+    for module in (errors, account_errors, file_errors, installation_errors, object_errors)
     for _, error in getmembers(module, isclass)
     if issubclass(error, ImError) and error is not ImError and "code" in vars(error)
 ]

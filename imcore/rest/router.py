@@ -5,7 +5,6 @@ from collections.abc import Awaitable
 from typing import Final
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from rest_framework.request import Request
@@ -18,6 +17,7 @@ from imcore.errors import ImError
 from imcore.rest.authentication import Who
 from imcore.rest.endpoints import endpoint
 from imcore.rest.openapi import INTEGER, STRING, record
+from imcore.rest.origin import origin_of
 
 # Clients ask again after this; a planned move does not wait for it but sends `goaway`.
 ROUTE_TTL_SECONDS = 3600
@@ -58,7 +58,7 @@ def route(request: Request) -> Response:
         application = in_async(applications.get, app_id)
         if application is None or not application.is_active:
             raise RouteUnknown
-    server = f"ws{_origin(request).removeprefix('http')}/"
+    server = f"ws{origin_of(request).removeprefix('http')}/"
     return Response({"groupId": "g0", "server": server, "secondary": server, "ttl": ROUTE_TTL_SECONDS})
 
 
@@ -68,12 +68,7 @@ def app_route(request: Request) -> Response:
 
     They ask a fixed host, so they come here only where its name leads here (rest-api 11.2).
     """
-    return Response({"ttl": ROUTE_TTL_SECONDS, **dict.fromkeys(SERVERS, urlsplit(_origin(request)).netloc)})
-
-
-def _origin(request: Request) -> str:
-    """Return where clients reach this server."""
-    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+    return Response({"ttl": ROUTE_TTL_SECONDS, **dict.fromkeys(SERVERS, urlsplit(origin_of(request)).netloc)})
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:

@@ -35,7 +35,7 @@ const phone = await connection(phoneClasses, phoneSdk).createIMClient(tom.id);
 const chat = await tom.createConversation({ members: [jerry.id], name: 'Everything' });
 const jerrys = await jerry.getConversation(chat.id);
 
-// A file elsewhere, by its URL. `save()` would give it an id; there are no files on this server to save it to.
+// A file elsewhere, by its URL. `save()` would give it an id; files.mjs does that.
 const file = (name, metaData) => {
   const made = AV.File.withURL(name, `https://files.example/${name}`, metaData);
   made.id = `id-of-${name}`;

@@ -6,7 +6,6 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from imcore import limits
 from imcore.accounts.api import representation
 from imcore.accounts.api.representation import USER
 from imcore.accounts.api.visitors import as_visitor, visitor_of
@@ -18,6 +17,7 @@ from imcore.identifiers import iso_date, now_ms
 from imcore.rest import objects, parameters, saving
 from imcore.rest.authentication import Caller, Who, caller_of
 from imcore.rest.bodies import body_of
+from imcore.rest.choosing import among
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter
 from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
@@ -113,7 +113,7 @@ def find(request: Request) -> Response:
     found, count = in_async(
         managing.page,
         application=caller_of(request).application,
-        among=_among(asked.json_object("where", {})),
+        among=among(asked.json_object("where", {}), SEARCHED),
         limit=asked.limit(),
         skip=asked.skip(),
         counts=counts,
@@ -166,18 +166,3 @@ def says(request: Request, *names: str) -> bool:
     """Return whether one of these switches is on, in the query alone: in a body they would be columns."""
     query = Parameters({}, request.query_params)
     return any(query.boolean(name, False) for name in names)
-
-
-def _among(where: dict[str, Any]) -> dict[Field, list[str]]:
-    if not where.keys() <= SEARCHED.keys():
-        raise BadParameter(f"where has {', '.join(SEARCHED)} only.")
-    return {SEARCHED[key]: _values(key, condition) for key, condition in where.items()}
-
-
-def _values(key: str, condition: object) -> list[str]:
-    values = condition["$in"] if isinstance(condition, dict) and condition.keys() == {"$in"} else [condition]
-    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-        raise BadParameter(f'{key} is a text, or {{"$in": [texts]}}.')
-    if len(values) > limits.REST_PAGE_MAX:
-        raise BadParameter(f"$in has at most {limits.REST_PAGE_MAX} texts.")
-    return [one for one in values if "\0" not in one]

@@ -1,8 +1,7 @@
 """Users are found through indexes, on either engine."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from django.db import connection
@@ -11,6 +10,7 @@ from imcore.accounts import storage
 from imcore.accounts.models import LinkedAccount, User
 from imcore.accounts.records import Field
 from imcore.models import Application
+from tests.plans import by_index, plans_of
 
 USERS = 5000
 
@@ -42,26 +42,6 @@ def crowded(database: None) -> Iterator[Application]:
         cursor.execute("ANALYZE accounts_linkedaccount")
     yield application
     application.delete()
-
-
-def plans_of(work: Callable[[], object]) -> list[str]:
-    """Do something and return how the database does each of its statements."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        if not re.match("SAVEPOINT|RELEASE", sql):
-            asked.append((sql, params))
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(note):
-        work()
-    word = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
-    plans = []
-    with connection.cursor() as cursor:
-        for sql, params in asked:
-            cursor.execute(f"{word} {sql}", params)
-            plans.append("\n".join(str(row) for row in cursor.fetchall()))
-    return plans
 
 
 @pytest.mark.parametrize(
@@ -97,8 +77,3 @@ def test_a_page_of_users_is_read_in_the_order_of_an_index(crowded: Application) 
 
     assert by_index(plan)
     assert not re.search(r"Sort|TEMP B-TREE", plan)
-
-
-def by_index(plan: str) -> bool:
-    """Say whether a plan reads no table from one end to the other."""
-    return not re.search(r"Seq Scan|SCAN (?!.*USING)", plan)

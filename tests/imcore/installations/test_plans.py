@@ -12,7 +12,7 @@ from imcore.installations import storage
 from imcore.installations.models import Channel, Installation
 from imcore.installations.storage import Known
 from imcore.models import Application
-from tests.imcore.accounts.test_plans import plans_of
+from tests.plans import plans_of
 
 ROWS = 5000
 

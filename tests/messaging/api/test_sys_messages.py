@@ -17,9 +17,9 @@ from messaging.models import SysMessage
 from messaging.storage import sys_messages
 from tests.conftest import SignIn
 from tests.imclient import ImClient
-from tests.imcore.accounts.test_plans import plans_of
 from tests.messaging.speaking import Service, new_service
 from tests.messaging.support import another_application
+from tests.plans import plans_of
 from tests.restclient import app_of, call, master_of
 
 CLASS, SCAN = "/1.1/classes/_SysMessage", "/1.1/scan/classes/_SysMessage"

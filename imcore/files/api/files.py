@@ -1,0 +1,103 @@
+"""`/files`, and the same as `/classes/_File` (rest-api 10.1, 10.4)."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import resolve
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from imcore.bridge import in_async
+from imcore.files.api import representation
+from imcore.files.api.representation import FILE
+from imcore.files.records import Field
+from imcore.files.services import managing, uploading
+from imcore.identifiers import iso_date, now_ms
+from imcore.rest import parameters
+from imcore.rest.authentication import Who, caller_of
+from imcore.rest.bodies import body_of
+from imcore.rest.choosing import among
+from imcore.rest.endpoints import endpoint
+from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
+from imcore.rest.origin import origin_of
+
+SEARCHED: Final[Mapping[str, Field]] = {
+    "objectId": "object_id",
+    "key": "key",
+    "name": "name",
+    "url": "url",
+    "mime_type": "mime_type",
+}
+
+
+@endpoint(
+    Who.APPLICATION,
+    needs={"url": STRING},
+    takes={"name": STRING, "mime_type": STRING, "metaData": OBJECT},
+    answers=record(objectId=STRING, createdAt=DATE, url=STRING, name=STRING),
+    status=201,
+)
+def create(request: Request) -> Response:
+    """Make a file of an address elsewhere."""
+    caller = caller_of(request)
+    made = in_async(
+        managing.register,
+        application=caller.application,
+        asked=body_of(request),
+        owner_id="" if caller.user is None else caller.user.object_id,
+        now_ms=now_ms(),
+    )
+    answer = {"objectId": made.object_id, "createdAt": iso_date(made.created_ms), "url": made.url, "name": made.name}
+    location = f"{origin_of(request)}/1.1/files/{made.object_id}"
+    return Response(answer, status=201, headers={"Location": location})
+
+
+@endpoint(Who.APPLICATION, answers=FILE)
+def read(request: Request, object_id: str) -> Response:
+    """Answer a file whose bytes are here."""
+    application = caller_of(request).application
+    found = in_async(uploading.found, application=application, object_id=object_id, now_ms=now_ms())
+    return Response(representation.file(found, origin_of(request)))
+
+
+@endpoint(Who.APPLICATION)
+def delete(request: Request, object_id: str) -> Response:
+    """Delete a file and its bytes: the developer, or the user who made it."""
+    caller = caller_of(request)
+    in_async(
+        managing.delete,
+        application=caller.application,
+        object_id=object_id,
+        is_master=caller.is_master,
+        user_id="" if caller.user is None else caller.user.object_id,
+        now_ms=now_ms(),
+    )
+    return Response({})
+
+
+@endpoint(Who.MASTER, takes={"where": STRING, "count": BOOLEAN, **PAGING}, answers=record(results=array(FILE)))
+def find(request: Request) -> Response:
+    """List files; `where` may name what a file is known by, and nothing else."""
+    asked = parameters.of(request)
+    counts = asked.boolean("count", False)
+    found, count = in_async(
+        managing.page,
+        application=caller_of(request).application,
+        among=among(asked.json_object("where", {}), SEARCHED),
+        limit=asked.limit(),
+        skip=asked.skip(),
+        counts=counts,
+    )
+    origin = origin_of(request)
+    answer: dict[str, Any] = {"results": [representation.file(file, origin) for file in found]}
+    return Response({**answer, "count": count} if counts else answer)
+
+
+@csrf_exempt
+def otherwise_spelled(request: HttpRequest, rest: str = "") -> HttpResponseBase:
+    """Answer for the class by its other names: `classes/files`, and whatever the capitals (rest-api 10.1)."""
+    match = resolve(f"/1.1/files{rest}")
+    answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    return answer

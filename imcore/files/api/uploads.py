@@ -1,0 +1,166 @@
+"""Uploads: `PUT` and `POST /files/u/…`, before Django, which would read a body to its end before it asks anybody.
+
+    url judged ──► bytes into a file that nobody sees, block by block ──► complete ──► moved to where it is found
+
+What is not complete, or more than announced, leaves nothing. No key is needed but the URL itself.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
+
+import orjson
+from django.conf import settings
+
+from imcore.bridge import in_store
+from imcore.errors import ImError
+from imcore.files.api import forms
+from imcore.files.bytestore import Incoming
+from imcore.files.errors import TooManyUploads, UploadIncomplete, UploadTooLarge
+from imcore.files.services import uploading
+from imcore.files.services.uploading import Admission
+from imcore.identifiers import now_ms
+from imcore.rest.exceptions import CRASHED, body_of_error
+
+logger = logging.getLogger(__name__)
+
+_PATH: Final = re.compile(r"/+files/u/([^/]+)/?")
+METHODS: Final = "PUT, POST, OPTIONS"
+# Of a form, around the file in it.
+FORM_BYTES: Final = 64 * 1024
+
+
+class _UnderWay:
+    """How many uploads this process is receiving."""
+
+    number = 0
+
+
+_under_way = _UnderWay()
+
+
+def before(application: Any) -> Any:
+    """Return an ASGI application that takes uploads, and leaves everything else to another one."""
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        found = _PATH.fullmatch(scope["path"])
+        if found is None:
+            await application(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        if scope["method"] == "OPTIONS":
+            allowed = headers.get("access-control-request-headers", "content-type, cache-control")
+            await _preflight(send, allowed)
+            return
+        status, body = await _answer(found[1], scope["method"], headers, receive)
+        await _respond(send, status, body)
+
+    return answer
+
+
+async def _answer(signed: str, method: str, headers: dict[str, str], receive: Any) -> tuple[int, Any]:
+    try:
+        if method not in ("PUT", "POST"):
+            return 405, {"code": 405, "error": f"The methods are {METHODS}."}
+        return 200, await _take(signed, method, headers, receive)
+    except ImError as error:
+        return error.http_status, body_of_error(error)
+    except Exception:
+        logger.exception("An upload failed")
+        return 500, CRASHED
+
+
+async def _take(signed: str, method: str, headers: dict[str, str], receive: Any) -> dict[str, Any]:
+    """Take an upload and return what is told of it: what Qiniu tells, since mini programs read it as JSON."""
+    if _under_way.number >= settings.UPLOADS_AT_A_TIME:
+        raise TooManyUploads
+    _under_way.number += 1
+    try:
+        content_type = headers.get("content-type", "")
+        is_form = method == "POST" and content_type.lower().startswith("multipart/form-data")
+        length = headers.get("content-length", "")
+        announced = int(length) if length.isascii() and length.isdecimal() else 0
+        admission = await uploading.admit(
+            signed=signed,
+            content_type="" if is_form else content_type,
+            announced_bytes=max(announced - FORM_BYTES, 0) if is_form else announced,
+        )
+        digest = await (_form if is_form else _raw)(admission, headers, _blocks(receive))
+    finally:
+        _under_way.number -= 1
+    return {"key": admission.file.key, "hash": digest}
+
+
+async def _raw(admission: Admission, headers: dict[str, str], blocks: AsyncIterator[bytes]) -> str:
+    incoming = await in_store(Incoming)
+    try:
+        await _fill(incoming, blocks, most=admission.most_bytes)
+        return await uploading.arrive(admission=admission, incoming=incoming, now_ms=now_ms())
+    finally:
+        await in_store(incoming.close)
+
+
+async def _form(admission: Admission, headers: dict[str, str], blocks: AsyncIterator[bytes]) -> str:
+    """Take the file out of a form, which has to be here to its end: other fields come after the file."""
+    whole = await in_store(Incoming)
+    try:
+        await _fill(whole, blocks, most=admission.most_bytes + FORM_BYTES)
+        incoming = await in_store(forms.file_in, whole, headers)
+    finally:
+        await in_store(whole.close)
+    try:
+        if incoming.size > admission.most_bytes:
+            raise UploadTooLarge
+        return await uploading.arrive(admission=admission, incoming=incoming, now_ms=now_ms())
+    finally:
+        await in_store(incoming.close)
+
+
+async def _fill(incoming: Incoming, blocks: AsyncIterator[bytes], *, most: int) -> None:
+    """Write what comes. Raises UploadTooLarge, UploadIncomplete."""
+    async with aclosing(blocks) as coming:  # type: ignore[type-var]
+        async for block in coming:
+            if incoming.size + len(block) > most:
+                raise UploadTooLarge
+            await in_store(incoming.write, block)
+
+
+async def _blocks(receive: Any) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(settings.UPLOAD_IDLE_SECONDS):
+                message = await receive()
+        except TimeoutError as error:
+            raise UploadIncomplete("Nothing came for too long.") from error
+        if message["type"] != "http.request":
+            raise UploadIncomplete("The client has left.")
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body"):
+            return
+
+
+async def _preflight(send: Any, allowed_headers: str) -> None:
+    more = [
+        (b"access-control-allow-methods", METHODS.encode()),
+        (b"access-control-allow-headers", allowed_headers.encode("latin-1")),
+        (b"access-control-max-age", b"86400"),
+    ]
+    await _respond(send, 200, None, more)
+
+
+async def _respond(send: Any, status: int, body: Any, more: list[tuple[bytes, bytes]] | None = None) -> None:
+    text = b"" if body is None else orjson.dumps(body)
+    headers = [
+        (b"content-type", b"application/json;charset=utf-8"),
+        (b"content-length", str(len(text)).encode()),
+        (b"cache-control", b"no-cache,no-store"),
+        (b"access-control-allow-origin", b"*"),
+        (b"x-content-type-options", b"nosniff"),
+        *(more or []),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})

@@ -1,0 +1,1 @@
+"""What may be done with files, and who may do it."""
