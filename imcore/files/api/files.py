@@ -12,16 +12,19 @@ from rest_framework.response import Response
 from imcore.bridge import in_async
 from imcore.files.api import representation
 from imcore.files.api.representation import FILE
-from imcore.files.records import Field
+from imcore.files.records import Field, StoredFile
 from imcore.files.services import managing, uploading
 from imcore.identifiers import iso_date, now_ms
-from imcore.rest import parameters
+from imcore.objects import ReadOnlyKey
+from imcore.rest import objects, parameters, saving
 from imcore.rest.authentication import Who, caller_of
 from imcore.rest.bodies import body_of
 from imcore.rest.choosing import among
 from imcore.rest.endpoints import endpoint
 from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
 from imcore.rest.origin import origin_of
+from imcore.rest.saving import Item, Saving
+from imcore.writes import Write, stored_alone
 
 SEARCHED: Final[Mapping[str, Field]] = {
     "objectId": "object_id",
@@ -41,17 +44,32 @@ SEARCHED: Final[Mapping[str, Field]] = {
 )
 def create(request: Request) -> Response:
     """Make a file of an address elsewhere."""
+    made = in_async(stored_alone, _registration(request, body_of(request)))
+    answer = _made(made)
+    location = f"{origin_of(request)}/1.1/files/{made.object_id}"
+    return Response(answer, status=201, headers={"Location": location})
+
+
+@saving.savable("_File")
+async def save(request: Request, item: Item) -> Saving:
+    """Prepare a file of an address elsewhere that is saved together with other objects. None changes later."""
+    if item.object_id is not None:
+        raise ReadOnlyKey("_File")
+    return Saving(_registration(request, item.columns), _made)
+
+
+def _registration(request: Request, asked: Mapping[str, Any]) -> Write[StoredFile]:
     caller = caller_of(request)
-    made = in_async(
-        managing.register,
+    return managing.registration(
         application=caller.application,
-        asked=body_of(request),
+        asked=asked,
         owner_id="" if caller.user is None else caller.user.object_id,
         now_ms=now_ms(),
     )
-    answer = {"objectId": made.object_id, "createdAt": iso_date(made.created_ms), "url": made.url, "name": made.name}
-    location = f"{origin_of(request)}/1.1/files/{made.object_id}"
-    return Response(answer, status=201, headers={"Location": location})
+
+
+def _made(made: StoredFile) -> dict[str, Any]:
+    return {"objectId": made.object_id, "createdAt": iso_date(made.created_ms), "url": made.url, "name": made.name}
 
 
 @endpoint(Who.APPLICATION, answers=FILE)
@@ -64,16 +82,17 @@ def read(request: Request, object_id: str) -> Response:
 
 @endpoint(Who.APPLICATION)
 def delete(request: Request, object_id: str) -> Response:
-    """Delete a file and its bytes: the developer, or the user who made it."""
+    """Delete a file and its bytes, or several: ids with commas between them. The developer, or the user who made it."""
     caller = caller_of(request)
-    in_async(
-        managing.delete,
-        application=caller.application,
-        object_id=object_id,
-        is_master=caller.is_master,
-        user_id="" if caller.user is None else caller.user.object_id,
-        now_ms=now_ms(),
-    )
+    for one in objects.ids_of(object_id):
+        in_async(
+            managing.delete,
+            application=caller.application,
+            object_id=one,
+            is_master=caller.is_master,
+            user_id="" if caller.user is None else caller.user.object_id,
+            now_ms=now_ms(),
+        )
     return Response({})
 
 

@@ -1,6 +1,7 @@
 """Files that lie elsewhere; reading, listing, deleting; and what is never asked for (rest-api 10.4)."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,20 +13,21 @@ from imcore.files.errors import InvalidUrl, UploadRefused
 from imcore.files.records import Field, StoredFile
 from imcore.files.services import naming, removing, uploading
 from imcore.identifiers import DAY_MS, object_id
+from imcore.writes import Write
 
 PAGE = 500
 
 
-async def register(
+def registration(
     *, application: ApplicationSnapshot, asked: Mapping[str, Any], owner_id: str, now_ms: int
-) -> StoredFile:
-    """Make a file of an address elsewhere: `POST /files`, `/classes/_File`, or an item of `/batch/save`.
+) -> Write[StoredFile]:
+    """Prepare a file of an address elsewhere: `POST /files`, `/classes/_File`, or an item of `/batch/save`.
 
     The address is kept and told, and never asked by this server. Raises InvalidUrl, InvalidFileName, InvalidMetadata.
     """
     url = _readable_url(asked.get("url"))
     name = naming.readable_name(asked.get("name"))
-    return await in_database(
+    store = partial(
         storage.create,
         application=application.pk,
         object_id=object_id(now_ms),
@@ -37,6 +39,7 @@ async def register(
         owner_id=owner_id,
         now_ms=now_ms,
     )
+    return Write(lambda more: store())
 
 
 async def delete(

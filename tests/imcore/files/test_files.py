@@ -36,7 +36,7 @@ def other() -> Application:
 async def test_a_file_elsewhere_is_made_under_every_name_of_the_class(
     application: Application, place: str, version: str
 ) -> None:
-    """Checklist 54, but for `batch/save`; rest-api 10.1: whatever the capitals."""
+    """Checklist 54; rest-api 10.1: whatever the capitals."""
     answer = await call("POST", f"/{version}/{place}", app_of(application), ELSEWHERE)
 
     assert answer.status_code == 201
@@ -48,6 +48,32 @@ async def test_a_file_elsewhere_is_made_under_every_name_of_the_class(
     assert read["metaData"] == ELSEWHERE["metaData"]
     assert (await call("DELETE", f"/{version}/{place}/{made['objectId']}", master_of(application))).json() == {}
     assert (await call("GET", f"/{version}/{place}/{made['objectId']}", app_of(application))).status_code == 404
+
+
+async def test_files_elsewhere_are_saved_and_deleted_together(application: Application) -> None:
+    """Checklist 54: `batch/save`, as Swift saves them; ids with commas between them."""
+    items = [
+        {"method": "POST", "path": "/1.1/classes/_File", "body": {**ELSEWHERE, "__internalId": key}} for key in "ab"
+    ]
+
+    saved = (await call("POST", "/1.1/batch/save", app_of(application), {"requests": items})).json()
+
+    assert saved.keys() == {"a", "b"}
+    ids = ",".join(one["objectId"] for one in saved.values())
+    assert (await call("DELETE", f"/1.1/files/{ids}", master_of(application))).json() == {}
+    assert await in_database(File.objects.filter(application=application).count) == 0
+
+
+async def test_of_files_that_are_saved_together_all_are_made_or_none(application: Application) -> None:
+    items = [
+        {"method": "POST", "path": "/1.1/files", "body": {**ELSEWHERE, "url": url, "__internalId": url}}
+        for url in ("https://example.com/a", "javascript:alert(1)")
+    ]
+
+    answer = await call("POST", "/1.1/batch/save", app_of(application), {"requests": items})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, 1)
+    assert await in_database(File.objects.filter(application=application).count) == 0
 
 
 BAD_URLS = [
