@@ -279,13 +279,7 @@ PAGES = replace(
 )
 ONLINE = {"2000 on line": 2000, "200 on line": 200}
 BROADCASTS = replace(
-    imcore(
-        "PostgreSQL",
-        {
-            name: lambda port, known, online=online: broadcasting.Broadcasts(port, online)
-            for name, online in ONLINE.items()
-        },
-    ),
+    imcore("PostgreSQL", {name: partial(broadcasting.broadcasts, online=online) for name, online in ONLINE.items()}),
     message_table="messaging_servicemessage",
     crowd="known",
 )

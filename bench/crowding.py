@@ -3,7 +3,7 @@
 python -m bench.crowding fill 100000    in the environment of a server that runs: as many conversations
 python -m bench.crowding inboxes 5000   as many clients, with ten conversations each
 python -m bench.crowding history 0      a conversation with a million messages
-python -m bench.crowding known 100000   as many clients that have been here, in an application that may speak as it likes
+python -m bench.crowding known 100000   as many clients that have been here, and no limit to speaking to them
 python -m bench.crowding unlimited 0    nothing but an application that may send as much as it likes
 python -m bench.crowding plans
 """

@@ -70,3 +70,8 @@ class Broadcasts:
             command = receive_until(client.command, lambda received: received.cmd == CommandType.direct)
             if command.directMessage.id != said["msg-id"]:
                 raise LoadFailed(f"{client.client_id} heard something else: {command}")
+
+
+def broadcasts(port: int, known: int, *, online: int) -> Broadcasts:
+    """Speak to all the clients that the server's database knows, of whom so many are on line."""
+    return Broadcasts(port, online)

@@ -281,9 +281,7 @@ def _with_services(missed: Missed, client: Absent, now_ms: int) -> Missed:
     elif most:
         messages, told = service_waiting.hand_over(**whose, most=most, limit=limit, now_ms=now_ms)
     if client.patched_since_ms is not None:
-        patches = service_waiting.patches(
-            **whose, since_ms=client.patched_since_ms, margin_ms=PATCH_MARGIN_MS
-        )
+        patches = service_waiting.patches(**whose, since_ms=client.patched_since_ms, margin_ms=PATCH_MARGIN_MS)
     return Missed(
         device=missed.device,
         unread=sorted([*missed.unread, *counts], key=_newest_ms, reverse=True)[:limit],
