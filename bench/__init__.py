@@ -1,7 +1,7 @@
 """Benchmarks: imcore under load, beside servers one may compare it with.
 
     python -m bench                          everything, about twenty minutes; writes docs/benchmarks.md
-    python -m bench --only fanout            one part of it (or: stored, rooms, queries)
+    python -m bench --only fanout            one part of it (or: stored, rooms, queries, rest, broadcast, storm)
     python -m bench --quick                  one short round, to see that it works; writes nothing
     python -m bench profile stored           ours alone under load, for a profiler
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import contestants, measuring, report, storm
 from bench.contestants import running_postgres
 from bench.generator import LoadFailed
-from bench.measuring import FULL, LONG_FILLING, MANY_CASES, QUICK
+from bench.measuring import FULL, LONG_FILLING, MANY_CASES, MANY_ONLINE, QUICK
 from bench.profiling import profile
 from bench.wire import WireError
 from tests.services import ServiceError
@@ -122,6 +122,17 @@ def _rest(*, is_quick: bool) -> None:
     _tell("rest", report.section(calls | pages, table, verdicts), is_kept=not is_quick)
 
 
+def _broadcast(*, is_quick: bool) -> None:
+    known, effort = (report.QUICK_KNOWN, QUICK) if is_quick else (report.KNOWN, MANY_ONLINE)
+    results: measuring.Results = {}
+    with running_postgres() as postgres:
+        for clients in known:
+            results |= measuring.run([contestants.BROADCASTS], sizes=(clients,), effort=effort, postgres=postgres)
+    verdicts = [] if is_quick else report.broadcast_verdicts(results)
+    text = report.section(results, report.broadcast_table(results), verdicts)
+    _tell("broadcast", text, is_kept=not is_quick)
+
+
 def _tell(section: str, text: str, *, is_kept: bool) -> None:
     print(f"\n{text}\n", flush=True)
     if is_kept:
@@ -134,6 +145,7 @@ BENCHMARKS = {
     "rooms": _rooms,
     "queries": _queries,
     "rest": _rest,
+    "broadcast": _broadcast,
     "storm": _storm,
 }
 

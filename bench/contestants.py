@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.clients import calling, orm, ours, rooms
+from bench.clients import broadcasting, calling, orm, ours, rooms
 from bench.generator import Drivable
 from bench.processes import free_port, on_core, running
 from tests.conversations.storage.crowd import CALLER, FORMS
@@ -276,6 +276,12 @@ DEPTHS = {"newest": 0.0, "middle": 0.5, "oldest": 1.0}
 PAGES = replace(
     imcore("PostgreSQL", {name: partial(calling.pages, depth=depth) for name, depth in DEPTHS.items()}),
     crowd="history",
+)
+ONLINE = {"2000 on line": 2000, "200 on line": 200}
+BROADCASTS = replace(
+    imcore("PostgreSQL", {name: partial(broadcasting.broadcasts, online=online) for name, online in ONLINE.items()}),
+    message_table="messaging_servicemessage",
+    crowd="known",
 )
 # How they are put under load is storm.py's.
 RETURNING = replace(imcore("PostgreSQL", {}), crowd="inboxes")

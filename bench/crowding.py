@@ -3,6 +3,7 @@
 python -m bench.crowding fill 100000    in the environment of a server that runs: as many conversations
 python -m bench.crowding inboxes 5000   as many clients, with ten conversations each
 python -m bench.crowding history 0      a conversation with a million messages
+python -m bench.crowding known 100000   as many clients that have been here, and no limit to speaking to them
 python -m bench.crowding unlimited 0    nothing but an application that may send as much as it likes
 python -m bench.crowding plans
 """
@@ -79,6 +80,32 @@ _HISTORY = (
 )
 
 
+# Client n has been here on one device, has had two messages to everybody, and has read what a service said to it.
+_KNOWN = (
+    """
+    INSERT INTO messaging_device
+      (application_id, client_id, identity, tag, config_bitmap, state, generation, user_agent, first_seen_at,
+       last_seen_at)
+    SELECT {application}, 'client-' || n, 'client-' || n, '', 187, 'signed in', 1, 'bench', now() - interval '1 day',
+           now() - interval '1 day'
+    FROM generate_series(0, {clients} - 1) AS numbers (n)
+    """,
+    """
+    INSERT INTO messaging_broadcastmark (application_id, client_id, after_number)
+    SELECT {application}, 'client-' || n, 2 FROM generate_series(0, {clients} - 1) AS numbers (n)
+    """,
+    """
+    INSERT INTO messaging_servicemark (application_id, client_id, conversation_id, read_ms, ack_ms, changed_ms)
+    SELECT {application}, 'client-' || n, 1, {now}, {now}, {now} FROM generate_series(0, {clients} - 1) AS numbers (n)
+    """,
+    """
+    INSERT INTO messaging_serviceuse (application_id, began_ms, last_number)
+    VALUES ({application}, {now} - 1000000000, 2)
+    """,
+)
+UNLIMITED = ("rest_messages_per_minute=0", "rest_broadcasts_per_minute=0", "rest_broadcasts_per_day=0")
+
+
 def main() -> None:
     """Do what the command line says."""
     django.setup()
@@ -90,7 +117,10 @@ def main() -> None:
     elif sys.argv[1] == "inboxes":
         _fill_inboxes(application, int(sys.argv[2]))
     elif sys.argv[1] == "unlimited":
-        call_command("application_settings", APP_ID, "rest_messages_per_minute=0")
+        call_command("application_settings", APP_ID, *UNLIMITED)
+    elif sys.argv[1] == "known":
+        call_command("application_settings", APP_ID, *UNLIMITED)
+        _fill_known(application, int(sys.argv[2]))
     elif sys.argv[1] == "history":
         _fill_history(application)
     else:
@@ -105,6 +135,12 @@ def _fill(application: int, conversations: int) -> None:
 def _fill_inboxes(application: int, clients: int) -> None:
     with _patient_cursor() as cursor:
         for statement in _INBOXES:
+            cursor.execute(statement.format(application=application, clients=clients, now=now_ms()))
+
+
+def _fill_known(application: int, clients: int) -> None:
+    with _patient_cursor() as cursor:
+        for statement in _KNOWN:
             cursor.execute(statement.format(application=application, clients=clients, now=now_ms()))
 
 

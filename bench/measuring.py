@@ -30,6 +30,8 @@ FULL = Effort(least_rounds=3, most_rounds=5, budget_seconds=320.0, warm_up_secon
 MANY_CASES = Effort(least_rounds=2, most_rounds=5, budget_seconds=320.0, warm_up_seconds=0.2, seconds=0.8)
 # It takes half a minute to fill the database.
 LONG_FILLING = Effort(least_rounds=2, most_rounds=3, budget_seconds=150.0, warm_up_seconds=0.5, seconds=5.0)
+# Thousands of clients have to sign in for each case.
+MANY_ONLINE = Effort(least_rounds=2, most_rounds=3, budget_seconds=110.0, warm_up_seconds=0.5, seconds=4.0)
 QUICK = Effort(least_rounds=1, most_rounds=1, budget_seconds=0.0, warm_up_seconds=0.1, seconds=0.3)
 
 

@@ -22,11 +22,13 @@ LISTENERS = (2000,)
 CONVERSATIONS = (100_000,)
 CALLERS = (1, 16)
 READERS = (2,)
+KNOWN = (100_000, 10_000)
 QUICK_MEMBERS = (20,)
 QUICK_IN_FLIGHT = (8,)
 QUICK_LISTENERS = (50,)
 QUICK_CALLERS = (4,)
 QUICK_CONVERSATIONS = (5000,)
+QUICK_KNOWN = (2000,)
 
 # Of each query: how many conversations it finds, and what its plan reads.
 Plans = Mapping[str, tuple[int, list[str]]]
@@ -39,6 +41,8 @@ LEAST_TIMES_LESS_THAN_ORM = 5.0
 MOST_STATEMENTS_PER_OPENING = 6
 MOST_TIMES_VIEW = 1.5
 MOST_TIMES_DEPTH = 1.25
+MOST_TIMES_FEWER_KNOWN = 1.15
+MOST_SHARE_OF_TENTH_ONLINE = 0.2
 MOST_KIB_PER_CONNECTION = 40
 
 
@@ -176,6 +180,46 @@ def call_verdicts(calls: Results, pages: Results) -> list[str]:
             )
         )
     return lines
+
+
+def broadcast_table(results: Results) -> str:
+    """Return the table of messages to everybody."""
+    rows = [
+        "| clients | known | CPU µs per broadcast | least–most | of it database | p50 / p99 ms until all have it "
+        "| generator |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for case, samples in results.items():
+        middle = median(samples)
+        rows.append(
+            f"| {case.name} | {case.size:,} | {middle.cpu_us:,.0f} | {_spread(results, case)} "
+            f"| {middle.database_us:,.0f} | {middle.p50_ms:.1f} / {middle.p99_ms:.1f} | {middle.generator_share:.2f} |"
+        )
+    return "\n".join(rows)
+
+
+def broadcast_verdicts(results: Results) -> list[str]:
+    """Return a line per target of broadcasts: those who are away cost nothing."""
+    many, few = KNOWN
+    all_online, tenth_online = names.ONLINE
+    cost, with_few, with_tenth = (
+        _cpu_us(results, Case(name, "PostgreSQL", known))
+        for name, known in ((all_online, many), (all_online, few), (tenth_online, many))
+    )
+    if not (cost and with_few and with_tenth):
+        return []
+    return [
+        _verdict(
+            cost / with_few <= MOST_TIMES_FEWER_KNOWN,
+            f"{all_online}: with {many:,} known clients a broadcast costs {cost / with_few:.2f} × that with {few:,}",
+            f"at most {MOST_TIMES_FEWER_KNOWN} ×",
+        ),
+        _verdict(
+            with_tenth / cost <= MOST_SHARE_OF_TENTH_ONLINE,
+            f"{many:,} known: to {tenth_online} it costs {with_tenth / cost:.2f} × that to {all_online}",
+            f"at most {MOST_SHARE_OF_TENTH_ONLINE} ×",
+        ),
+    ]
 
 
 def query_table(results: Results, plans: Plans) -> str:

@@ -124,7 +124,7 @@ class Audience(models.IntegerChoices):
 
 
 class ServiceMessage(models.Model):
-    """A message from a system conversation to clients: one row for all its subscribers, or for everybody (ADR 0016).
+    """A message from a system conversation to clients: one row for all its subscribers, or for everybody (ADR 0017).
 
     One to named clients, twenty at most, has a row for each, for each is edited and deleted by itself; they share id
     and time. Times strictly increase within the conversation, so marks are times.

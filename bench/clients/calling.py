@@ -110,7 +110,7 @@ def _answered(body: bytes) -> None:
 
 def sends(port: int, in_flight: int) -> Calls:
     """Send messages of 200 bytes to a conversation of two, as its application."""
-    made = _post(port, "/1.2/rtm/conversations", {"m": ["tom", "jerry"]})
+    made = post(port, "/1.2/rtm/conversations", {"m": ["tom", "jerry"]})
     request = _request(
         "POST", f"/1.2/rtm/conversations/{made['objectId']}/messages", body={"from_client": "tom", "message": TEXT}
     )
@@ -124,7 +124,7 @@ def nothing(port: int, in_flight: int) -> Calls:
 
 def views(port: int, in_flight: int) -> Calls:
     """Send messages of 200 bytes to a conversation of the ORM way."""
-    made = _post(port, "/conversations", {"members": ["tom", "jerry"]})
+    made = post(port, "/conversations", {"members": ["tom", "jerry"]})
     body = {"conversation": made["conversation"], "from_client": "tom", "message": TEXT}
     return Calls(port, _request("POST", "/messages", {}, body), _answered, in_flight=in_flight, is_stored=True)
 
@@ -141,7 +141,8 @@ def pages(port: int, in_flight: int, *, depth: float) -> Calls:
     return Calls(port, _request("GET", path), check, in_flight=in_flight)
 
 
-def _post(port: int, path: str, body: Any) -> Any:
+def post(port: int, path: str, body: Any) -> Any:
+    """Ask once, and return what the answer says."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{path}",
         data=json.dumps(body).encode(),

@@ -7,10 +7,12 @@ from conversations.api.families import SERVICES
 from imcore import limits
 from imcore.bridge import in_async
 from imcore.delivery.encoding import Priority
+from imcore.errors import InvalidLogin
 from imcore.identifiers import now_ms
 from imcore.rest import parameters, rates
 from imcore.rest.authentication import Who, caller_of
 from imcore.rest.endpoints import endpoint
+from imcore.rest.exceptions import BadParameter
 from imcore.rest.openapi import CLIENT_ID, STRING, array
 from imcore.rest.parameters import Parameters
 from imcore.rest.rates import BROADCASTS, MESSAGES, SUBSCRIBER_MESSAGES
@@ -90,6 +92,8 @@ def recall(request: Request, conversation_id: str, message_id: str) -> Response:
 def delete(request: Request, conversation_id: str, client_id: str, message_id: str) -> Response:
     """Delete what was said to a client; of what was said to subscribers, for this one alone. Nobody is told."""
     asked = parameters.of(request)
+    if not parameters.is_client_id(client_id):
+        raise InvalidLogin
     in_async(
         service_patching.delete_for_subscriber,
         application=caller_of(request).application.pk,
@@ -128,8 +132,10 @@ def _to_subscribers(request: Request, conversation_id: str, from_name: str) -> R
 def _patch(request: Request, conversation_id: str, message_id: str, body: Body | None) -> Response:
     asked = parameters.of(request)
     application = caller_of(request).application
-    client_ids = asked.client_ids("to_clients", [], at_most=limits.SERVICE_RECEIVERS_MAX)
-    if client_ids:
+    client_ids = asked.client_ids("to_clients", None, at_most=limits.SERVICE_RECEIVERS_MAX)
+    if client_ids == []:  # whoever has named nobody does not mean everybody
+        raise BadParameter(f"to_clients has 1 to {limits.SERVICE_RECEIVERS_MAX} clients.")
+    if client_ids is not None:
         rates.count(MESSAGES, application)
     elif in_async(service_patching.is_to_everybody, application=application.pk, message_id=message_id):
         rates.count(BROADCASTS, application)
@@ -143,7 +149,7 @@ def _patch(request: Request, conversation_id: str, message_id: str, body: Body |
         message_id=message_id,
         sender=asked.client_id("from_client"),
         timestamp_ms=asked.integer("timestamp"),
-        client_ids=tuple(client_ids),
+        client_ids=tuple(client_ids or ()),
         body=body,
         now_ms=now_ms(),
     )

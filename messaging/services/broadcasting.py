@@ -3,7 +3,7 @@
     find the conversation → check → store one row → hand the event to delivery
 
 Whoever speaks is the application, so nothing is asked of the `sender` it names. Who is away finds what was stored when
-it comes back: no row is written for it (docs/adr/0016).
+it comes back: no row is written for it (docs/adr/0017).
 """
 
 from collections.abc import Sequence

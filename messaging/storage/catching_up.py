@@ -1,9 +1,10 @@
 """What a client missed, as it stands when it signs in: counts or messages, and patches."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import connection, transaction
 
 from conversations.policy import Kind
 from conversations.storage import waiting
@@ -139,10 +140,17 @@ def missed_by(clients: Sequence[Absent], *, now_ms: int) -> list[Missed]:
         )
         for of_counts, (device, patches), of_messages in zip(counts, devices, messages, strict=True)
     ]
-    return [
-        _with_services(one, client, now_ms) if one.device.hears_services else one
-        for one, client in zip(missed, clients, strict=True)
-    ]
+    if not any(one.device.hears_services for one in missed):
+        return missed
+    # In one order, so that no two of these wait for each other.
+    order = sorted(range(len(clients)), key=lambda number: (clients[number].application, clients[number].client_id))
+    # What clients are handed is marked: for all or for none, or when this is done again after a deadlock, the first of
+    # them would find nothing any more.
+    with transaction.atomic() if any(client.messages_max for client in clients) else nullcontext():
+        for number in order:
+            if missed[number].device.hears_services:
+                missed[number] = _with_services(missed[number], clients[number], now_ms)
+    return missed
 
 
 def _asking(client: Absent, since_ms: int | None, limit: int) -> Asking:
@@ -273,7 +281,7 @@ def _with_services(missed: Missed, client: Absent, now_ms: int) -> Missed:
     elif most:
         messages, told = service_waiting.hand_over(**whose, most=most, limit=limit, now_ms=now_ms)
     if client.patched_since_ms is not None:
-        patches = service_waiting.patches(**whose, since_ms=client.patched_since_ms)
+        patches = service_waiting.patches(**whose, since_ms=client.patched_since_ms, margin_ms=PATCH_MARGIN_MS)
     return Missed(
         device=missed.device,
         unread=sorted([*missed.unread, *counts], key=_newest_ms, reverse=True)[:limit],

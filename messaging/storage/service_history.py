@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from imcore import limits
+from imcore.identifiers import DAY_MS
 from messaging.models import Audience, ServiceMessage, SysMessage
 from messaging.storage.history import Boundary, StoredMessage
 
@@ -101,6 +103,8 @@ def broadcasts(*, conversation: int, limit: int, skip: int, now_ms: int) -> list
         client_id="",
         is_deleted=False,
         valid_till_ms__gt=now_ms,
+        # What is over is not looked through, however much that is: none is valid for longer.
+        timestamp_ms__gt=now_ms - limits.BROADCAST_VALID_DAYS * DAY_MS,
     ).order_by("-timestamp_ms")
     columns = rows.values_list(*COLUMNS.split(", "), "valid_till_ms")[skip : skip + limit]
     return [Broadcast(stored_message(*row), valid_till_ms) for *row, valid_till_ms in columns]

@@ -1,4 +1,4 @@
-"""Messages from system conversations to clients: storing, changing and deleting them (docs/adr/0016).
+"""Messages from system conversations to clients: storing, changing and deleting them (docs/adr/0017).
 
 Whoever writes one holds its conversation's row, as those who store messages do, so times strictly increase and whoever
 sees a time sees all before it. Whoever gives out a number holds the application's row of use, behind that.

@@ -3,7 +3,7 @@
     where it may have been said: what the client follows, what it has a mark in, what was said to everybody
       └ in each: to the client, to subscribers since it is one, to everybody while that is valid ─ behind its mark
 
-One statement reads that as of one moment, so whatever is up to a conversation's last time is in it (docs/adr/0016).
+One statement reads that as of one moment, so whatever is up to a conversation's last time is in it (docs/adr/0017).
 """
 
 from collections.abc import Sequence
@@ -115,7 +115,7 @@ SELECT c.id, c.object_id, s.is_recalled, {", ".join(f"s.{column}" for column in 
 FROM wanted
 JOIN {following.CONVERSATIONS} AS c ON c.id = wanted.conversation
 JOIN messaging_servicemessage s ON s.conversation_id = wanted.conversation AND s.audience = wanted.audience
-  AND s.client_id = wanted.client AND s.patch_ms > %(since_ms)s AND NOT s.is_deleted
+  AND s.client_id = wanted.client AND s.patch_ms > %(after_ms)s AND s.patch_ms <> %(since_ms)s AND NOT s.is_deleted
 WHERE {_NOT_WITHHELD.format("%(client)s")}
 ORDER BY s.patch_ms DESC LIMIT %(most)s
 """  # noqa: S608 - constants
@@ -176,7 +176,7 @@ def total(*, application: int, client_id: str, conversation: int | None, now_ms:
     return sum(sum(place.new) for place in found)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def hand_over(
     *, application: int, client_id: str, most: int, limit: int, now_ms: int
 ) -> tuple[list[MessageKept], dict[int, int]]:
@@ -194,15 +194,17 @@ def hand_over(
     return kept, told
 
 
-def patches(*, application: int, client_id: str, since_ms: int) -> list[MessagePatched]:
+def patches(*, application: int, client_id: str, since_ms: int, margin_ms: int) -> list[MessagePatched]:
     """Return what was edited and recalled of what was said to a client, or to subscribers it is one of, oldest first.
 
-    The latest ones. Who has had a message to everybody is not told of its changes (rest-api 8.9).
+    The latest ones. What is up to `margin_ms` older than `since_ms` may have been written since, and is told again.
+    Who has had a message to everybody is not told of its changes (rest-api 8.9).
     """
     asked: dict[str, str | int] = {
         "application": application,
         "client": client_id,
         "since_ms": since_ms,
+        "after_ms": since_ms - margin_ms,
         "most": limits.PATCHES_MAX,
     }
     with connection.cursor() as cursor:

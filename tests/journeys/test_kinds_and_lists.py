@@ -85,6 +85,21 @@ def test_system_conversations(server: Server, sdk: Sdk) -> None:
 
 
 @SDKS
+def test_broadcasts(server: Server, sdk: Sdk, application_with: Applications) -> None:
+    """REST checklist 33 as the SDK lives it, in an application of its own: all of whose clients hear it."""
+    application = application_with("rest_broadcasts_per_minute=0")
+    object_id = uuid4().hex[:24]
+    server.manage(
+        "shell",
+        "--no-imports",
+        "-c",
+        MAKE_SYSTEM_CONVERSATION.format(app_id=application["IMCORE_APP_ID"], object_id=object_id),
+    )
+
+    run_journey("broadcast.mjs", server, environment_of(server, sdk) | application | {"SYSTEM": object_id})
+
+
+@SDKS
 def test_silence(server: Server, sdk: Sdk, application_with: Applications) -> None:
     """Checklist 46, 48 as the SDK lives them."""
     run_journey("silence.mjs", server, environment_of(server, sdk) | application_with(*LISTS))

@@ -295,6 +295,10 @@ async def test_a_change_must_name_time_and_sender(application: Application, serv
     assert code(await recall(application, service, ack, of=SERVICES, to_clients=["jerry"])) == (400, 4404)
     assert code(await edit(application, service, ack, "x" * 5121, of=SERVICES)) == (400, 4109)
     assert code(await edit(application, service, ack, "x", of=SERVICES, timestamp="now")) == (400, 1)
+    assert code(await recall(application, service, ack, of=SERVICES, to_clients=[])) == (400, 1)
+    assert code(await recall(application, service, ack, of=SERVICES, to_clients=[""])) == (400, 4103)
+    nobody = f"/1.2/rtm/{SERVICES}/{service}/subscribers/{'x' * 65}/messages/{ack.uid}"
+    assert code(await ask(application, "DELETE", nobody, from_client="tom", timestamp=str(ack.t))) == (400, 4103)
 
     [row] = await stored(application)
     assert (row.text, row.patch_ms) == ("news", None)

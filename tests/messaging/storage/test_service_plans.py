@@ -262,7 +262,7 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
     ),
     "what is handed over": lambda crowd: undone(lambda: service_waiting.hand_over(**client(crowd), most=20, limit=50)),
     "what was patched": lambda crowd: service_waiting.patches(
-        application=crowd.application, client_id="client-7", since_ms=T
+        application=crowd.application, client_id="client-7", since_ms=T, margin_ms=2000
     ),
     "speaking to clients": lambda crowd: undone(
         lambda: service_messages.store(draft(crowd, Audience.CLIENT), now_ms=NOW)
