@@ -260,6 +260,26 @@ async def test_the_class_is_the_developers(application: Application, method: str
     assert (await call(method, path, app_of(application), {})).status_code == 403
 
 
+async def test_settings_open_operations_to_clients(application: Application, obey_settings: ObeySettings) -> None:
+    """rest-api 8: each by itself, as for the routes that tell of it."""
+    object_id = await made(application, name="A")
+    path = f"{CLASS}/{object_id}"
+    asks = {
+        "rest_open_create": ("POST", CLASS, {"name": "B"}),
+        "rest_open_find": ("GET", path, None),
+        "rest_open_update": ("PUT", path, {"name": "C"}),
+        "rest_open_delete": ("DELETE", path, None),
+    }
+
+    for opened in asks:
+        await obey_settings(ConversationSettings, **{setting: setting == opened for setting in asks})
+        for setting, (method, at, body) in asks.items():
+            if setting != opened:
+                assert (await call(method, at, app_of(application), body)).status_code == 403
+        method, at, body = asks[opened]
+        assert (await call(method, at, app_of(application), body)).status_code in (200, 201)
+
+
 async def test_another_application_sees_and_changes_nothing(application: Application) -> None:
     other = await another_application()
     object_id = await made(application, m=["amy"], name="A")
