@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.clients import ours
-from bench.contestants import RETURNING, imcore, running_postgres, started
+from bench.contestants import RETURNING, Connect, imcore, running_postgres, started
 from bench.measuring import QUICK, measure
 from bench.storm import returning
 
@@ -20,17 +20,17 @@ def profile(what: str, *, database: str, size: int, seconds: float, is_transient
     With `output`, the server's event loop thread runs under cProfile, whose statistics go into that file: they show
     where time goes, not how much, for cProfile more than doubles it.
     """
-    connect = {
+    loads: dict[str, Connect] = {
         "fanout": partial(ours.fanout, transient=is_transient),
         "rooms": partial(ours.room, transient=is_transient),
         "stored": ours.pairs,
         "storm": returning,
-    }[what]
-    contestant = RETURNING if what == "storm" else imcore(database, {what: connect})
+    }
+    contestant = RETURNING if what == "storm" else imcore(database, {what: loads[what]})
     with ExitStack() as running:
         postgres = running.enter_context(running_postgres()) if contestant.database == "PostgreSQL" else None
         server = running.enter_context(started(contestant, postgres=postgres, size=size, profile_into=output))
-        load = running.enter_context(connect(server.port, size))
+        load = running.enter_context(loads[what](server.port, size))
         print(f"process {server.server}", flush=True)
         ends_at = time.monotonic() + seconds
         while (left := ends_at - time.monotonic()) > 0:

@@ -4,6 +4,9 @@ from django.urls import URLPattern, path, re_path
 
 from imcore.files.api import files, tokens
 from imcore.rest.endpoints import resource
+from imcore.rest.schemas import described
+
+described("_File", **dict.fromkeys(("name", "url", "mime_type", "key", "bucket"), "String"), metaData="Object")
 
 # Whatever the capitals; Django, which looks for the way back from names to paths, cannot bear `(?i)`.
 _OTHERWISE = "_[Ff][Ii][Ll][Ee]|[Ff][Ii][Ll][Ee][Ss]"
