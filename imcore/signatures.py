@@ -6,11 +6,14 @@ HMAC-SHA1 in hexadecimal, keyed with the Master Key, over fields joined with a c
     starting             application : client : members : timestamp : nonce
     adding, removing     application : client : conversation : members : timestamp : nonce : action
     block lists          the same, with actions of their own
+    history over HTTP    application : client : conversation : nonce : timestamp, or these two the other way round
 
 A nonce may come again: clients that reconnect repeat what they sent. What makes a signature useless is its age.
 
 Read from its other end, what was signed to remove or block `members` would be a start with the conversation among
-them and `nonce:action` for a nonce. So where nothing follows the nonce, it may not end in an action.
+them and `nonce:action` for a nonce. So where nothing follows the nonce, it may not end in an action. And what was
+signed to start a conversation of several would be to read the history of one called as the first of them, if a nonce
+for that could have a colon. (Of one called as the only member it is, whoever checks: that text is the protocol's.)
 """
 
 import hashlib
@@ -46,10 +49,21 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a signature may say: the fields before its timestamp, and the action after its nonce if there is one."""
+    """What a signature may say: the fields before its timestamp, and the action after its nonce if there is one.
+
+    `nonce_first`: the nonce is before the timestamp. `plain_nonce`: it has no colon.
+    """
 
     fields: tuple[str, ...]
     action: str | None = None
+    nonce_first: bool = False
+    plain_nonce: bool = False
+
+    def admits(self, nonce: str) -> bool:
+        """Return whether this may be signed with a nonce."""
+        if self.plain_nonce:
+            return ":" not in nonce
+        return self.action is not None or not nonce.endswith(_ENDS_OF_ACTIONS)
 
 
 def login(app_id: str, client_id: str) -> Claim:
@@ -72,10 +86,18 @@ def on_members(
     return Claim((app_id, client_id, *conversation, ":".join(ordered)), action)
 
 
+def reading(app_id: str, client_id: str, conversation_id: str) -> tuple[Claim, Claim]:
+    """Return what is signed to read a conversation's history over HTTP: a published sample has it another way round
+    than the guide (rest-api 8.8)."""
+    fields = (app_id, client_id, conversation_id)
+    return (Claim(fields, nonce_first=True, plain_nonce=True), Claim(fields, plain_nonce=True))
+
+
 def sign(claim: Claim, *, timestamp: int, nonce: str, master_key: str) -> Signature:
     """Sign a claim, as an application's own server does."""
     action = () if claim.action is None else (claim.action,)
-    text = ":".join((*claim.fields, str(timestamp), nonce, *action))
+    last = (nonce, str(timestamp)) if claim.nonce_first else (str(timestamp), nonce)
+    text = ":".join((*claim.fields, *last, *action))
     return Signature(hmac.new(master_key.encode(), text.encode(), hashlib.sha1).hexdigest(), timestamp, nonce)
 
 
@@ -87,7 +109,7 @@ def is_valid(signature: Signature, claims: Iterable[Claim], *, master_key: str, 
     expected = [
         sign(claim, timestamp=signature.timestamp, nonce=signature.nonce, master_key=master_key)
         for claim in claims
-        if claim.action is not None or not signature.nonce.endswith(_ENDS_OF_ACTIONS)
+        if claim.admits(signature.nonce)
     ]
     return any(hmac.compare_digest(given, one.digest.encode()) for one in expected)
 

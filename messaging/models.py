@@ -56,6 +56,9 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(fields=["conversation_id", "timestamp_ms", "seq"], name="message_timestamp"),
+            # What was said in an application, and by a client (rest-api 8.8).
+            models.Index(fields=["application", "timestamp_ms"], name="message_application"),
+            models.Index(fields=["application", "sender", "timestamp_ms"], name="message_sender"),
             # Of the few messages that need them.
             models.Index(
                 fields=["conversation_id", "patch_ms"],
@@ -362,6 +365,12 @@ class MessagingSettings(ApplicationSettings):
         default=False,
         help_text="Logging in needs a signature of your server; else 4102. Strongly recommended: without it anybody "
         "who knows the App Key can be any client.",
+    )
+    sign_history = models.BooleanField(
+        default=False, help_text="Clients read history over HTTP with the App Key and a signature of your server."
+    )
+    history_with_app_key = models.BooleanField(
+        default=False, help_text="For old apps: who knows the App Key reads all by /1.1/rtm/messages/history and logs."
     )
     edit_enabled = models.BooleanField(
         default=False, help_text="Allow editing messages with SDK: authors change what they wrote. Off: 4406."

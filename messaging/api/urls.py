@@ -7,7 +7,7 @@ from django.urls import URLPattern, path
 from conversations.api.families import CHAT_ROOMS, NORMAL, SERVICES, Family
 from imcore.rest.endpoints import resource
 from imcore.rest.schemas import described
-from messaging.api import broadcasts, clients, messages, services, sys_messages
+from messaging.api import broadcasts, clients, history, logs, messages, services, sys_messages
 
 
 def of_family(family: Family) -> list[URLPattern]:
@@ -15,7 +15,7 @@ def of_family(family: Family) -> list[URLPattern]:
     base = f"rtm/{family.path}/<str:conversation_id>/messages"
     which: dict[str, Any] = {"family": family}
     return [
-        path(base, resource(POST=messages.send), which),
+        path(base, resource(GET=history.of_conversation, POST=messages.send), which),
         path(f"{base}/<path:message_id>/recall", resource(PUT=messages.recall), which),
         path(f"{base}/<path:message_id>", resource(PUT=messages.edit, DELETE=messages.delete), which),
     ]
@@ -35,6 +35,7 @@ described(
 urlpatterns: list[URLPattern] = [
     *of_family(NORMAL),
     *of_family(CHAT_ROOMS),
+    path(_TO_SUBSCRIBER, resource(GET=history.of_subscriber)),
     path(f"{_SERVICE}/messages", resource(POST=services.send)),
     path(f"{_SERVICE}/messages/<path:message_id>/recall", resource(PUT=services.recall)),
     path(f"{_SERVICE}/messages/<path:message_id>", resource(PUT=services.edit)),
@@ -44,7 +45,10 @@ urlpatterns: list[URLPattern] = [
     path("rtm/broadcasts/<path:message_id>", resource(DELETE=broadcasts.delete)),
     path("rtm/broadcast", resource(POST=broadcasts.send, GET=broadcasts.find, DELETE=broadcasts.delete_named)),
     path("rtm/broadcast/subscriber", resource(POST=services.broadcast_anywhere)),
-    path("rtm/messages", resource(POST=messages.send_anywhere)),
+    path("rtm/clients/<path:client_id>/messages", resource(GET=history.of_client)),
+    path("rtm/messages", resource(GET=history.of_application, POST=messages.send_anywhere)),
+    path("rtm/messages/history", resource(GET=history.anywhere)),
+    path("rtm/messages/logs", resource(GET=history.anywhere, PUT=logs.overwrite, DELETE=logs.delete)),
     path("rtm/patch/message", resource(PUT=messages.patch_anywhere, POST=messages.patch_anywhere)),
     path("rtm/clients/check-online", resource(POST=clients.check_online)),
     path("rtm/clients/<path:client_id>/unread-count", resource(GET=clients.unread_count)),

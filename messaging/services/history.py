@@ -8,12 +8,11 @@ from conversations.services import directory, permissions
 from conversations.services.directory import ConversationInfo
 from conversations.services.queries import LastMessage, last_messages_from
 from imcore.bridge import in_database
-from messaging.services import broadcasting
 from messaging.storage import history, service_history
 from messaging.storage.history import Boundary, StoredMessage
 from messaging.storage.service_history import Parts
 
-__all__ = ["Boundary", "StoredMessage", "page", "sent_to"]
+__all__ = ["Boundary", "StoredMessage", "page"]
 
 
 async def page(
@@ -52,37 +51,6 @@ async def page(
         await permissions.check_read(conversation=conversation, client_id=client_id)
         messages = await in_database(history.page, **asked)
     return conversation.kind, messages
-
-
-async def sent_to(
-    *,
-    application: int,
-    conversation_id: str,
-    client_id: str,
-    older_end: Boundary | None,
-    newer_end: Boundary | None,
-    newest: bool,
-    limit: int,
-    now_ms: int,
-) -> list[StoredMessage]:
-    """Return a page of what a system conversation said to a client and to subscribers, oldest first (rest-api 8.8).
-
-    To subscribers only while the client is one; what was said to everybody is not in it. Raises
-    InvalidMessagingTarget, SystemConversationRequired.
-    """
-    conversation = await broadcasting.find_system(application, conversation_id, now_ms)
-    is_subscriber = await permissions.is_present(conversation, client_id, None)
-    return await in_database(
-        service_history.page,
-        conversation=conversation.pk,
-        client_id=client_id,
-        parts=Parts(to_subscribers=is_subscriber, to_everybody=False, own=False),
-        older_end=older_end,
-        newer_end=newer_end,
-        newest=newest,
-        limit=limit,
-        message_type=None,
-    )
 
 
 async def _follows(conversation: ConversationInfo, client_id: str) -> bool:

@@ -39,12 +39,15 @@ class Said(NamedTuple):
 
 
 class Named(NamedTuple):
-    """A message as it is named to be changed. `kind`: of which kind its conversation must be; None: of any."""
+    """A message as it is named to be changed. `kind`: of which kind its conversation must be; None: of any.
+
+    `sender`: whose it must be; None: whoever's.
+    """
 
     conversation_id: str
     kind: Kind | None
     message_id: str
-    sender: str
+    sender: str | None
     timestamp_ms: int
 
 
@@ -161,6 +164,6 @@ def _judge(
 def _check_named(message: Subject | None, *, named: Named) -> Subject:
     if message is None or message.timestamp_ms != named.timestamp_ms:
         raise MessageNotFound
-    if message.sender != named.sender:
+    if named.sender is not None and message.sender != named.sender:
         raise MessageOwnershipRequired
     return message

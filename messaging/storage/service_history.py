@@ -9,7 +9,7 @@ What was said to subscribers is history to whoever follows now, as a conversatio
 whenever they joined.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -21,14 +21,9 @@ from messaging.storage.history import Boundary, StoredMessage
 
 COLUMNS = "message_id, timestamp_ms, sender, text, data, is_binary, patch_ms"
 
-_RANGE = """
-SELECT * FROM (
-  SELECT {columns} FROM {table} WHERE {whose}{bounds} ORDER BY timestamp_ms {direction}, message_id {direction} LIMIT %s
-) AS part_{number}
-"""
 _OWN_COLUMNS = "message_id, timestamp_ms, sender, text, data, is_binary, CAST(NULL AS bigint)"
 
-_Condition = tuple[str, list[Any]]  # a text with places, and what goes there
+Condition = tuple[str, list[Any]]  # a text with places, and what goes there
 
 
 class Parts(NamedTuple):
@@ -37,6 +32,14 @@ class Parts(NamedTuple):
     to_subscribers: bool
     to_everybody: bool
     own: bool
+
+
+class Range(NamedTuple):
+    """Rows of a table with an index for them in the order of (time, id)."""
+
+    table: str
+    columns: str
+    whose: Condition
 
 
 class Broadcast(NamedTuple):
@@ -62,23 +65,9 @@ def page(
     bounds = [*_bound(">", older_end, places), *_bound("<", newer_end, places)]
     if message_type is not None:
         bounds.append((" AND message_type = %s", [message_type]))
-    direction = "DESC" if newest else "ASC"
-    texts, parameters = [], []
-    for number, (table, columns, (whose, named)) in enumerate(_wanted(conversation, client_id, parts)):
-        texts.append(
-            _RANGE.format(
-                columns=columns,
-                table=table,
-                whose=whose,
-                bounds="".join(text for text, _ in bounds),
-                direction=direction,
-                number=number,
-            )
-        )
-        parameters += [*named, *(value for _, values in bounds for value in values), limit]
-    merged = " UNION ALL ".join(texts)
+    statement, parameters = merged(wanted(conversation, client_id, parts), bounds, newest=newest, limit=limit)
     with connection.cursor() as cursor:
-        cursor.execute(f"{merged} ORDER BY 2 {direction}, 1 {direction} LIMIT %s", [*parameters, limit])
+        cursor.execute(statement, parameters)
         found = [stored_message(*row) for row in cursor.fetchall()]
     return found[::-1] if newest else found
 
@@ -136,10 +125,12 @@ def stored_message(
     )
 
 
-def _wanted(conversation: int, client_id: str, parts: Parts) -> Iterable[tuple[str, str, _Condition]]:
+def wanted(conversation: int, client_id: str, parts: Parts) -> list[Range]:
+    """Return what was said to a client itself, and the parts that are wanted beside."""
     audiences = [(Audience.CLIENT, client_id)]
     audiences += [(Audience.SUBSCRIBERS, "")] if parts.to_subscribers else []
     audiences += [(Audience.EVERYBODY, "")] if parts.to_everybody else []
+    found = []
     for audience, whose in audiences:
         text = "conversation_id = %s AND audience = %s AND client_id = %s AND NOT is_deleted"
         values: list[Any] = [conversation, audience.value, whose]
@@ -149,9 +140,26 @@ def _wanted(conversation: int, client_id: str, parts: Parts) -> Iterable[tuple[s
                 " WHERE w.message_id = messaging_servicemessage.id AND w.client_id = %s)"
             )
             values.append(client_id)
-        yield "messaging_servicemessage", COLUMNS, (text, values)
+        found.append(Range("messaging_servicemessage", COLUMNS, (text, values)))
     if parts.own:
-        yield "messaging_sysmessage", _OWN_COLUMNS, ("conversation_id = %s AND sender = %s", [conversation, client_id])
+        own = ("conversation_id = %s AND sender = %s", [conversation, client_id])
+        found.append(Range("messaging_sysmessage", _OWN_COLUMNS, own))
+    return found
+
+
+def merged(ranges: Sequence[Range], bounds: Sequence[Condition], *, newest: bool, limit: int) -> Condition:
+    """Return the query for up to `limit` rows of some ranges within bounds, in the order of (time, id)."""
+    order = "timestamp_ms DESC, message_id DESC" if newest else "timestamp_ms, message_id"
+    within = "".join(text for text, _ in bounds)
+    texts = []
+    parameters: list[Any] = []
+    for number, (table, columns, (whose, named)) in enumerate(ranges):
+        texts.append(
+            f"SELECT * FROM (SELECT {columns} FROM {table} WHERE {whose}{within} "  # noqa: S608 - constants
+            f"ORDER BY {order} LIMIT %s) AS part_{number}"
+        )
+        parameters += [*named, *(value for _, values in bounds for value in values), limit]
+    return f"{' UNION ALL '.join(texts)} ORDER BY {order} LIMIT %s", [*parameters, limit]
 
 
 def _places(conversation: int, message_ids: Collection[str]) -> dict[str, int]:
@@ -167,7 +175,7 @@ def _places(conversation: int, message_ids: Collection[str]) -> dict[str, int]:
     )
 
 
-def _bound(sign: str, end: Boundary | None, places: Mapping[str, int]) -> list[_Condition]:
+def _bound(sign: str, end: Boundary | None, places: Mapping[str, int]) -> list[Condition]:
     """Return the condition that one end is: behind the message it names, else its time; none, if it has neither."""
     if end is None or (end.message_id not in places and end.timestamp_ms <= 0):
         return []

@@ -10,12 +10,12 @@ from conversations.models import Conversation
 from conversations.policy import Kind
 from imcore import identifiers
 from imcore.bridge import in_database
-from imcore.errors import InvalidMessagingTarget, SystemConversationRequired
+from imcore.errors import ConversationNotFound, SystemConversationRequired
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType, LogsCommand
 from messaging.models import Audience, ServiceMessage, SysMessage
-from messaging.services import history as histories
-from messaging.services.history import Boundary
+from messaging.services import logs
+from messaging.services.logs import Asked, Boundary
 from tests.conftest import SignIn
 from tests.conversations.talking import add, remove
 from tests.imclient import ImClient
@@ -41,16 +41,18 @@ async def tom(signed_in: SignIn, service: Service) -> ImClient:
 
 
 async def sent_to(service: Service, client_id: str, **fields: Any) -> list[str]:
-    """Return the bodies of what the service has said to a client, for the service."""
+    """Return the bodies of what the service has said to a client, for the service, oldest first."""
     asked: dict[str, Any] = {"older_end": None, "newer_end": None, "newest": True, "limit": 100}
-    messages = await histories.sent_to(
+    page = Asked(**asked | fields)
+    entries = await logs.of_subscriber(
         application=service.application,
         conversation_id=service.cid,
         client_id=client_id,
+        asked=page,
         now_ms=identifiers.now_ms(),
-        **asked | fields,
     )
-    return [message.wire_text for message in messages]
+    found = [entry.message.wire_text for entry in entries]
+    return found[::-1] if page.newest else found
 
 
 async def test_a_client_finds_what_was_said_to_it_to_all_and_by_itself_in_one_order(
@@ -249,7 +251,7 @@ async def test_pages_of_what_was_said_to_a_client_meet_at_their_ends(tom: ImClie
 
 async def test_history_for_the_service_is_of_system_conversations(application: Application) -> None:
     """rest-api 8.8."""
-    with pytest.raises(InvalidMessagingTarget):
+    with pytest.raises(ConversationNotFound):
         await sent_to(Service(application, "0" * 24), "tom")
     with pytest.raises(SystemConversationRequired):
         await sent_to(Service(application, await started(application, "tom", "jerry")), "tom")

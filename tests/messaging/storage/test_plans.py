@@ -23,6 +23,7 @@ from messaging.storage import (
     deletions,
     devices,
     history,
+    logs,
     messages,
     missing,
     patches,
@@ -191,6 +192,17 @@ def page(crowd: Crowd, **fields: Any) -> list[Any]:
         "message_type": None,
     }
     return history.page(**asked | fields)
+
+
+def log(crowd: Crowd, whose: str, **fields: Any) -> list[Any]:
+    """Read a page as the application does."""
+    ranges = {
+        "conversation": logs.of_conversation(crowd.long.pk),
+        "client": logs.of_client(crowd.application.pk, "client-7"),
+        "application": logs.of_application(crowd.application.pk),
+    }[whose]
+    asked: dict[str, Any] = {"older_end": None, "newer_end": None, "newest": True, "limit": 1000}
+    return logs.page(ranges=ranges, **asked | fields)
 
 
 def resend(crowd: Crowd) -> Any:
@@ -482,6 +494,37 @@ def test_a_statement_of_the_hot_path_reads_no_table_from_end_to_end(
     assert plans
     for sql, plan in plans:
         assert not scans(plan), f"{sql}\n{plan}"
+
+
+@pytest.mark.parametrize("at", [None, T + MESSAGES // 2, T + MESSAGES // 10])
+@pytest.mark.parametrize("message_id", ["", "message-5"])
+@pytest.mark.parametrize("newest", [True, False])
+@pytest.mark.parametrize(
+    ("whose", "index"),
+    [
+        ("conversation", "message_timestamp"),
+        ("client", "message_sender"),
+        ("application", "message_application"),
+    ],
+)
+def test_a_page_for_the_application_is_a_range_of_an_index_at_any_depth(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, whose: str, index: str, newest: bool, message_id: str, at: int | None
+) -> None:
+    """rest-api 8.8: what is sorted is what was said at one time; nothing is skipped over."""
+    end = None if at is None else Boundary(at, message_id, is_included=False)
+    bounds = {"newer_end": end} if newest else {"older_end": end}
+
+    found, plans = explained(monkeypatch, lambda: log(crowd, whose, newest=newest, limit=20, **bounds))
+
+    assert len(found) == 20
+    [(sql, plan)] = plans
+    assert re.search(rf"\b{index}\b", plan), f"{sql}\n{plan}"
+    assert not scans(plan), f"{sql}\n{plan}"
+    assert "Bitmap" not in plan, f"{sql}\n{plan}"
+    if connection.vendor == "postgresql":
+        assert "Incremental Sort" in plan, f"{sql}\n{plan}"
+    else:
+        assert "USE TEMP B-TREE FOR ORDER BY" not in plan.partition("SCAN part_0")[0], f"{sql}\n{plan}"
 
 
 @pytest.mark.parametrize(
