@@ -32,7 +32,7 @@ def furniture(client_id: str, marker: str = "furniture") -> Furniture:
     broadcast = yield "/1.2/rtm/broadcasts", {"from_client": "service", "conv_id": service, "message": marker}
     role = yield f"/1.2/rtm/conversations/{normal}/member-infos", {"clientId": client_id, "role": "Manager"}
     user = yield "/1.1/users", {"username": f"{marker} {client_id}", "password": "a password", "column": marker}
-    installation = yield "/1.1/installations", {"deviceType": "ios", "deviceToken": marker, "channels": ["news"]}
+    installation = yield "/1.1/installations", {"deviceType": "android", "deviceToken": marker, "column": marker}
     file = yield "/1.1/files", {"name": marker, "url": f"https://files.example.com/{marker}"}
     return {
         **families,

@@ -54,7 +54,7 @@ class OperationSchema(AutoSchema):
 
     def get_operation_id(self) -> str:
         """Name an operation by method and path, since some endpoints are at several: `get_users_object_id`."""
-        without_version = self.path.removeprefix("/").partition("/")[2]
+        without_version = re.sub(r"^/1\.[12]/", "", self.path)
         return "_".join([self.method.lower(), *re.findall(r"[A-Za-z0-9]+", without_version)])
 
 

@@ -12,8 +12,13 @@ from tests.processes import Server, inherited_environment
 pytestmark = pytest.mark.journey
 
 
-def test_objects_of_python(server: Server, application_with: Callable[..., dict[str, str]]) -> None:
-    """Checklist 45, 48: Conversation, SysMessage, Installation, queries, batches and scans (rest-api 9.1)."""
+@pytest.mark.parametrize(
+    ("program", "last"), [("objects.py", "Kept, found and gone."), ("history.py", "Said and read.")]
+)
+def test_objects_of_python(
+    server: Server, application_with: Callable[..., dict[str, str]], program: str, last: str
+) -> None:
+    """Checklist 45, 48: Conversation, Message, SysMessage, Installation, queries, batches and scans (rest-api 9.1)."""
     environment = {
         **inherited_environment(),
         **environment_of(server, FIVE),
@@ -23,7 +28,7 @@ def test_objects_of_python(server: Server, application_with: Callable[..., dict[
     }
 
     done = subprocess.run(
-        [sys.executable, str(FOLDER / "objects.py")],
+        [sys.executable, str(FOLDER / program)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -33,4 +38,4 @@ def test_objects_of_python(server: Server, application_with: Callable[..., dict[
     )
 
     assert done.returncode == 0, f"{done.stdout}\n{server.output()[-4000:]}"
-    assert "Kept, found and gone." in done.stdout
+    assert last in done.stdout
