@@ -1,4 +1,4 @@
-"""Silences, roles and block lists as a back end asks for them, in short calls, and where."""
+"""Conversations in which back ends silence, block and give roles, and what that leaves."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -7,29 +7,12 @@ from conversations.models import Block, KeptNotice, MemberInfo, Silence
 from imcore.bridge import in_database
 from imcore.models import Application
 from tests.conftest import SignIn
+from tests.conversations.api.backend import CHAT_ROOMS, NORMAL, SERVICES, ask
 from tests.conversations.commands.test_systems import service_of
 from tests.conversations.talking import add, heard, start
 from tests.imclient import ImClient
-from tests.restclient import call, master_of
 
-NORMAL, CHAT_ROOMS, SERVICES = "conversations", "chatrooms", "service-conversations"
 NO_SUCH_CID = "0123456789abcdef01234567"
-
-Code = tuple[int, int]
-
-
-async def ask(application: Application, method: str, path: str, body: Any = None, **query: Any) -> Any:
-    """Make a request below `/1.2/rtm/` and return the body of its answer, which must be a success."""
-    answer = await call(method, f"/1.2/rtm/{path}", master_of(application), body, **query)
-    assert answer.status_code == 200, answer.content
-    return answer.json()
-
-
-async def refused(application: Application, method: str, path: str, body: Any = None, **query: Any) -> Code:
-    """Make a request below `/1.2/rtm/` and return the status and the code it fails with."""
-    answer = await call(method, f"/1.2/rtm/{path}", master_of(application), body, **query)
-    assert answer.json().keys() <= {"code", "error", "detail"}, answer.content
-    return answer.status_code, answer.json()["code"]
 
 
 async def pages(application: Application, path: str, name: str, **query: Any) -> list[list[str]]:
@@ -52,7 +35,7 @@ class Place(NamedTuple):
 
 
 async def place_of(application: Application, signed_in: SignIn, family: str, *names: str) -> Place:
-    """Sign clients in and bring them together in a conversation of a family, which the first creates, if a client can."""
+    """Sign clients in and bring them together in a conversation of a family; the first starts it, if a client can."""
     clients = [await signed_in(name) for name in names]
     if family == SERVICES:
         cid = await service_of(application)

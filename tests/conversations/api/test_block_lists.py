@@ -11,17 +11,8 @@ from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import OpType
 from tests.conftest import SignIn
-from tests.conversations.api.moderated import (
-    CHAT_ROOMS,
-    NO_SUCH_CID,
-    NORMAL,
-    SERVICES,
-    ask,
-    pages,
-    place_of,
-    refused,
-    traces,
-)
+from tests.conversations.api.backend import CHAT_ROOMS, NORMAL, SERVICES, ask, refused
+from tests.conversations.api.moderated import NO_SUCH_CID, pages, place_of, traces
 from tests.conversations.moderating import answer_list, attempt, failures, hears, stored_blocks
 from tests.conversations.talking import add, count, heard, start, stored_members
 from tests.messaging.signing_in import ObeySettings

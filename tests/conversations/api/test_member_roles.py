@@ -9,16 +9,8 @@ from imcore.models import Application
 from imcore.protocol.message_pb2 import OpType
 from tests.conftest import SignIn
 from tests.conversations.api.asking import ask as ask_as_client
-from tests.conversations.api.moderated import (
-    CHAT_ROOMS,
-    NO_SUCH_CID,
-    NORMAL,
-    SERVICES,
-    ask,
-    place_of,
-    refused,
-    traces,
-)
+from tests.conversations.api.backend import CHAT_ROOMS, NORMAL, SERVICES, ask, refused
+from tests.conversations.api.moderated import NO_SUCH_CID, place_of, traces
 from tests.conversations.moderating import change_role, hush, stored_roles
 from tests.conversations.talking import add, heard, look_up, refusal, remove
 from tests.messaging.signing_in import ObeySettings
@@ -90,11 +82,11 @@ async def test_what_was_given_counts_once_roles_are_enabled(
     given = await ask(application, "POST", infos, {"clientId": "jerry", "role": "Manager"})
     silence: dict[str, Any] = {"cid": cid, "m": ["spike"]}
     before = await refusal(jerry, OpType.add_shutup, **silence)
-    query = {"application": application, "client": jerry, "path": "/1.1/classes/_ConversationMemberInfo"}
-    hidden = await ask_as_client(query["application"], query["client"], query["path"], cid=cid)
+    infos_of_client = "/1.1/classes/_ConversationMemberInfo"
+    hidden = await ask_as_client(application, jerry, infos_of_client, cid=cid)
     await obey_settings(ConversationSettings, roles_enabled=True)
 
-    shown = await ask_as_client(query["application"], query["client"], query["path"], cid=cid)
+    shown = await ask_as_client(application, jerry, infos_of_client, cid=cid)
     await remove(jerry, cid, "spike")
     await add(spike, cid, "spike")
     await ask(application, "DELETE", f"{infos}/{given['objectId']}")

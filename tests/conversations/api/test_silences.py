@@ -13,17 +13,8 @@ from imcore.identifiers import now_ms
 from imcore.models import Application
 from imcore.protocol.message_pb2 import OpType
 from tests.conftest import SignIn
-from tests.conversations.api.moderated import (
-    CHAT_ROOMS,
-    NO_SUCH_CID,
-    NORMAL,
-    SERVICES,
-    ask,
-    pages,
-    place_of,
-    refused,
-    traces,
-)
+from tests.conversations.api.backend import CHAT_ROOMS, NORMAL, SERVICES, ask, refused
+from tests.conversations.api.moderated import NO_SUCH_CID, pages, place_of, traces
 from tests.conversations.moderating import attempt, hears, silence_until, stored_silences
 from tests.conversations.talking import heard, look_up, remove, start
 from tests.messaging.support import another_application
