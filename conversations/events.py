@@ -55,6 +55,11 @@ class MembersUnsilenced(RosterChanged):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SilencedForTime(RosterChanged):
+    """Clients may not send here for a time, or may again before it is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientsBlocked(RosterChanged):
     """Clients may not be here any more; those of them who were members, `removed`, are out."""
 

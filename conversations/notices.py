@@ -58,6 +58,12 @@ def members_unsilenced(event: events.MembersUnsilenced) -> Iterator[Notice]:
     yield _to_members(event, event.members, OpType.members_unshutuped, event.unsilenced)
 
 
+@encoder(events.SilencedForTime, order=_place)
+def silenced_for_time(event: events.SilencedForTime) -> Iterator[Notice]:
+    """Nobody is told (rest-api 8.10); it has its place among the changes all the same, so that none waits for it."""
+    yield from ()
+
+
 @encoder(events.ClientsBlocked, order=_place)
 def clients_blocked(event: events.ClientsBlocked) -> Iterator[Notice]:
     """The blocked get `blocked`, and `left` if they were members; so do those who remain, of both.

@@ -162,6 +162,7 @@ POLICIES: Mapping[Kind, KindPolicy] = MappingProxyType(
             keeps_members=True,
             least={
                 Action.MUTE: _MEMBER,
+                Action.SILENCE: _APPLICATION,
                 Action.SEND: _MEMBER,
                 Action.READ: _MEMBER,
                 Action.READ_MARKS: _MEMBER,

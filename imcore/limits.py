@@ -23,6 +23,7 @@ ATTRIBUTES_MAX_BYTES: Final = 128 * 1024  # ours: no source says; the default of
 SILENCED_MAX: Final = 500  # limits-settings-conflicts 1: per conversation
 BLOCKED_MAX: Final = 500  # limits-settings-conflicts 1: per normal conversation …
 LISTED_IN_ROOM_MAX: Final = 10_000  # … and of either list per chat room or system conversation
+SILENCE_MAX_SECONDS: Final = 86_400  # rest-api 8.10: of a silence for a time
 NOTIFICATION_PERMANENT: Final = 1  # 3.2, 10.3: about the client itself; only JavaScript 5 reads it
 NOTIFICATION_DROPPABLE: Final = 2  # 3.2, 10.3
 LIST_PAGE_DEFAULT: Final = 10  # 12: paging of silenced and blocked clients

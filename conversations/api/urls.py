@@ -5,11 +5,14 @@ from typing import Any
 from django.urls import URLPattern, path
 
 from conversations.api import (
+    block_lists,
     conversations,
     member_infos,
     members,
     notifications,
     objects,
+    roles,
+    silences,
     subscribers,
     transient_groups,
 )
@@ -47,6 +50,30 @@ def of_family(family: Family) -> list[URLPattern]:
     ]
 
 
+def lists_of(family: Family) -> list[URLPattern]:
+    """Return the paths of a family's silences, roles and block lists. A service has the last."""
+    base = f"rtm/{family.path}/<str:conversation_id>"
+    which: dict[str, Any] = {"family": family}
+    blocks = resource(GET=block_lists.blocked, POST=block_lists.block, DELETE=block_lists.unblock)
+    for_good = resource(GET=silences.silenced, POST=silences.silence, DELETE=silences.unsilence)
+    for_a_time = resource(POST=silences.silence_for, DELETE=silences.end_silence)
+    infos = resource(GET=roles.find, POST=roles.give)
+    info = resource(PUT=roles.change, DELETE=roles.delete)
+    of_all = [path(f"{base}/blacklists", blocks, which)]
+    if family is SERVICES:
+        return of_all
+    return [
+        *of_all,
+        path(f"{base}/permanent-silenceds", for_good, which),
+        path(f"{base}/temporary-silenceds", for_a_time, which),
+        path(f"{base}/member-infos", infos, which),
+        path(f"{base}/member-infos/<str:info_id>", info, which),
+    ]
+
+
+SILENCE_ANYWHERE = resource(POST=silences.silence_for_anywhere, DELETE=silences.end_silence_anywhere)
+REFUSALS = resource(GET=block_lists.refused, POST=block_lists.refuse, DELETE=block_lists.accept)
+
 urlpatterns = [
     path("rtm/notifications", resource(GET=notifications.missed)),
     path("classes/_ConversationMemberInfo", resource(GET=member_infos.find)),
@@ -75,4 +102,7 @@ urlpatterns = [
         resource(GET=objects.read, PUT=objects.update, DELETE=objects.delete),
     ),
     path("scan/classes/_Conversation", resource(GET=objects.scan)),
+    *(pattern for family in FAMILIES for pattern in lists_of(family)),
+    path("rtm/conversation/blacklist", SILENCE_ANYWHERE),
+    path("rtm/clients/<path:client_id>/blacklists", REFUSALS),
 ]

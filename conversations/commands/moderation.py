@@ -2,11 +2,10 @@
 
 from conversations.commands import signing
 from conversations.models import ConversationSettings
-from conversations.services import moderation
+from conversations.paging import next_of, page_size, place_of
+from conversations.services import moderation, roles
 from conversations.services.moderation import Request, Verdict
-from imcore import limits
 from imcore.capabilities import PARTIAL_FAILURE
-from imcore.errors import ConversationRequestInvalid
 from imcore.gateway.connection import Context
 from imcore.gateway.registry import command, error_command
 from imcore.identifiers import now_ms
@@ -27,8 +26,8 @@ async def member_info_update(context: Context, request: GenericCommand) -> Gener
     """Change the role of a member. Swift and Java wait for just this reply (P34). Repeating it changes nothing."""
     conv = request.convMessage
     target = conv.targetClientId or conv.info.pid
-    info_id = await moderation.change_role(_request(context, conv.cid), target=target, role_name=conv.info.role)
-    info = ConvMemberInfo(pid=target, role=conv.info.role, infoId=info_id)
+    record = await roles.change(_request(context, conv.cid), target=target, role_name=conv.info.role)
+    info = ConvMemberInfo(pid=target, role=conv.info.role, infoId=record.info_id)
     return _conv(OpType.member_info_updated, cid=conv.cid, info=info)
 
 
@@ -57,9 +56,9 @@ async def query_shutup(context: Context, request: GenericCommand) -> GenericComm
     """List the silenced, a page at a time; `next` is absent on the last (3.4)."""
     conv = request.convMessage
     page = await moderation.list_silenced(
-        _request(context, conv.cid), after=_after(conv.next), limit=_limit(conv.limit)
+        _request(context, conv.cid), after=place_of(conv.next), limit=page_size(conv.limit)
     )
-    return _conv(OpType.shutup_result, cid=conv.cid, m=page.names, **_next(page.next_after))
+    return _conv(OpType.shutup_result, cid=conv.cid, m=page.names, **next_of(page))
 
 
 @command(CommandType.conv, OpType.check_shutup)
@@ -102,14 +101,12 @@ async def unblock(context: Context, request: GenericCommand) -> GenericCommand:
 async def query(context: Context, request: GenericCommand) -> GenericCommand:
     """List whom a conversation has blocked; without `srcCid`, which conversations the caller has."""
     asked = request.blacklistMessage
-    after, limit = _after(asked.next), _limit(asked.limit)
+    after, limit = place_of(asked.next), page_size(asked.limit)
     if not asked.srcCid:
         page = await moderation.list_refused(_request(context, ""), after=after, limit=limit)
-        return _blacklist(
-            OpType.query_result, srcPid=context.client_id, blockedCids=page.names, **_next(page.next_after)
-        )
+        return _blacklist(OpType.query_result, srcPid=context.client_id, blockedCids=page.names, **next_of(page))
     page = await moderation.list_blocked(_request(context, asked.srcCid), after=after, limit=limit)
-    return _blacklist(OpType.query_result, srcCid=asked.srcCid, blockedPids=page.names, **_next(page.next_after))
+    return _blacklist(OpType.query_result, srcCid=asked.srcCid, blockedPids=page.names, **next_of(page))
 
 
 @command(CommandType.blacklist, OpType.check_block)
@@ -133,23 +130,6 @@ def _request(context: Context, conversation_id: str) -> Request:
 
 def _all_or_nothing(context: Context) -> bool:
     return not context.session.config_bitmap & PARTIAL_FAILURE
-
-
-def _after(text: str) -> int:
-    """Read `next`: decimal, because Java parses it (P33); absent or empty for the first page."""
-    if not text:
-        return 0
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise ConversationRequestInvalid("next is what the page before said.")
-    return int(text)
-
-
-def _limit(limit: int) -> int:
-    return min(limit, limits.LIST_PAGE_MAX) if limit > 0 else limits.LIST_PAGE_DEFAULT
-
-
-def _next(after: int | None) -> dict[str, str]:
-    return {} if after is None else {"next": str(after)}
 
 
 def _failures(verdict: Verdict) -> list[ErrorCommand]:

@@ -1,7 +1,7 @@
-"""Roles, silences and block lists: who may speak, who may be here, and who may say so (realtime-protocol 4.7, 4.8)."""
+"""Silences and block lists: who may speak, who may be here, and who may say so (realtime-protocol 4.8)."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -10,13 +10,13 @@ from conversations.events import (
     ClientsUnblocked,
     MembersSilenced,
     MembersUnsilenced,
-    RoleChanged,
     RosterChanged,
+    SilencedForTime,
 )
-from conversations.models import ConversationSettings
-from conversations.policy import Action, Kind, Role, Roster, Standing, may_change, standing
+from conversations.policy import POLICIES, Action, Kind, Roster, Standing, may_change, standing
 from conversations.services import directory, permissions
-from conversations.services.permissions import Seated, check_client_ids, facts, features_of
+from conversations.services.permissions import facts, features_of
+from conversations.services.requests import Request, conversation_of, permitted, with_targets
 from conversations.storage import moderation
 from conversations.storage.changes import Change, Judge, Verdict
 from conversations.storage.conversations import ConversationInfo
@@ -32,22 +32,9 @@ from imcore.errors import (
     MembershipRequired,
     OperationUnauthorized,
     SilenceListFull,
-    UnknownRole,
 )
 
 __all__ = ["Page", "Request", "Verdict"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Who asks for something in which conversation, and when. `session`: what shows that one is in a chat room."""
-
-    application: int
-    settings: ConversationSettings
-    conversation_id: str
-    client_id: str
-    now_ms: int
-    session: Seated | None = None
 
 
 class ListBound(NamedTuple):
@@ -65,6 +52,10 @@ class ListBound(NamedTuple):
 
 def _silenced_for_good(roster: Roster) -> Collection[str]:
     return {client_id for client_id, until_ms in roster.silenced.items() if until_ms is None}
+
+
+def _silenced_for_time(roster: Roster) -> Collection[str]:
+    return {client_id for client_id, until_ms in roster.silenced.items() if until_ms is not None}
 
 
 _SILENCED = ListBound(_silenced_for_good, limits.SILENCED_MAX, SilenceListFull, only_members=True)
@@ -97,6 +88,11 @@ _UNSILENCE = ListChange(
     moderation.unsilence,
     lambda change, facts: MembersUnsilenced(unsilenced=change.changed, **facts),
 )
+_END_SILENCE = ListChange(
+    Action.SILENCE,
+    moderation.end_silence,
+    lambda change, facts: SilencedForTime(**facts),
+)
 _BLOCK = ListChange(
     Action.BLOCK,
     moderation.block,
@@ -125,15 +121,33 @@ async def unsilence(request: Request, *, client_ids: Sequence[str], all_or_nothi
     return await _change(request, _UNSILENCE, client_ids, all_or_nothing)
 
 
+async def silence_for(request: Request, *, client_id: str, seconds: int) -> None:
+    """Silence a member for a time that begins now; nobody is told (rest-api 8.10).
+
+    Who is silenced for good stays so. Raises as `silence` does, SilenceListFull for as many who are for a time.
+    """
+    write = partial(moderation.silence, until_ms=request.now_ms + seconds * 1000)
+    bound = _SILENCED._replace(listed=_silenced_for_time)
+    await _change(request, _END_SILENCE._replace(write=write, bound=bound), [client_id], all_or_nothing=True)
+
+
+async def end_silence(request: Request, *, client_id: str) -> None:
+    """Let a client send again that is silenced for a time; nobody is told. Repeating it is harmless.
+
+    Raises as `silence` does.
+    """
+    await _change(request, _END_SILENCE, [client_id], all_or_nothing=True)
+
+
 async def list_silenced(request: Request, *, after: int, limit: int) -> Page:
     """Return a page of those who are silenced for good. For members; raises MembershipRequired."""
-    conversation = await _readable(request, Action.LIST_SILENCED)
+    conversation = await permitted(request, Action.LIST_SILENCED)
     return await in_database(moderation.list_silenced, conversation=conversation.pk, after=after, limit=limit)
 
 
 async def silenced_among(request: Request, *, client_ids: Sequence[str]) -> list[str]:
     """Return those of the clients that cannot send here. For members; raises MembershipRequired."""
-    roster = (await _readable(request, Action.LIST_SILENCED)).roster
+    roster = (await permitted(request, Action.LIST_SILENCED)).roster
     ends = {one: roster.silenced[one] for one in dict.fromkeys(client_ids) if one in roster.silenced}
     return [one for one, until_ms in ends.items() if until_ms is None or until_ms > request.now_ms]
 
@@ -156,18 +170,18 @@ async def list_blocked(request: Request, *, after: int, limit: int) -> Page:
 
     Raises MembershipRequired, OperationUnauthorized, BlockListDisabled.
     """
-    conversation = await _readable(request, Action.LIST_BLOCKED)
+    conversation = await permitted(request, Action.LIST_BLOCKED)
     return await in_database(moderation.list_blocked, conversation=conversation.pk, after=after, limit=limit)
 
 
 async def blocked_among(request: Request, *, client_ids: Sequence[str]) -> list[str]:
     """Return those of the clients that are blocked here. For Owner and Managers; raises as `list_blocked`."""
-    roster = (await _readable(request, Action.LIST_BLOCKED)).roster
+    roster = (await permitted(request, Action.LIST_BLOCKED)).roster
     return [one for one in dict.fromkeys(client_ids) if one in roster.blocked]
 
 
 async def refuse_invitations(request: Request, *, conversation_ids: Sequence[str]) -> Verdict:
-    """Note that the caller does not want to be pulled into conversations. `conversation_id` of the request is unused.
+    """Note that the client does not want to be pulled into conversations. `conversation_id` of the request is unused.
 
     Fails with 4543 for those over the limit, with the error of finding them for those that are not there. Raises
     BlockListDisabled, ConversationRequestInvalid for more conversations than one request may name.
@@ -176,12 +190,12 @@ async def refuse_invitations(request: Request, *, conversation_ids: Sequence[str
 
 
 async def accept_invitations(request: Request, *, conversation_ids: Sequence[str]) -> Verdict:
-    """Note that the caller may be pulled into conversations again. As `refuse_invitations`."""
+    """Note that the client may be pulled into conversations again. As `refuse_invitations`."""
     return await _each_refusal(request, conversation_ids, is_refusing=False)
 
 
 async def list_refused(request: Request, *, after: int, limit: int) -> Page:
-    """Return a page of the ids of conversations the caller does not want to be pulled into."""
+    """Return a page of the ids of conversations the client does not want to be pulled into."""
     _check_block_lists(request)
     return await in_database(
         moderation.list_refused,
@@ -192,74 +206,8 @@ async def list_refused(request: Request, *, after: int, limit: int) -> Page:
     )
 
 
-async def change_role(request: Request, *, target: str, role_name: str) -> str:
-    """Give a member the role Manager or Member, and return the id of the record. Repeating it is harmless.
-
-    Raises ConversationNotFound, ConversationNotAllowed, RolesDisabled, UnknownRole, MembershipRequired if either is no
-    member, OperationUnauthorized for anybody but the Owner (or a Manager, where the application lets them) and for the
-    role Owner, which cannot be given.
-    """
-    conversation, _ = await _asked(request, [target])
-    features = features_of(request.settings)
-
-    def check(roster: Roster) -> None:
-        actor = standing(conversation.kind, roster, request.client_id)
-        permissions.check(Action.CHANGE_ROLE, conversation.kind, actor, features)
-        # After that: who may not ask is not told which roles there are.
-        if role_name not in Role.values:
-            raise UnknownRole(f"The roles are {', '.join(Role.values)}.")
-        if role_name == Role.OWNER:
-            raise OperationUnauthorized("Nobody can be made Owner.")
-        there = standing(conversation.kind, roster, target)
-        if there is Standing.OUTSIDER:
-            raise MembershipRequired("Only a member has a role.", client_ids=(target,))
-        if not may_change(actor, there, features):
-            raise OperationUnauthorized(client_ids=(target,))
-
-    change = await in_database(
-        moderation.change_role,
-        conversation=conversation.pk,
-        client_id=target,
-        role=Role(role_name) if role_name in Role.values else Role.MEMBER,
-        check=check,
-        by=request.client_id,
-        now_ms=request.now_ms,
-    )
-    directory.remember(change.conversation)
-    if change.is_new:
-        event = RoleChanged(client_id=target, role=Role(role_name), **facts(change.conversation, request.client_id))
-        router.publish(request.application, event)
-    return change.info_id
-
-
-async def _asked(request: Request, client_ids: Sequence[str]) -> tuple[ConversationInfo, tuple[str, ...]]:
-    conversation = await _fresh(request)
-    wanted = tuple(dict.fromkeys(client_ids))
-    if not wanted:
-        raise ConversationRequestInvalid("No client ids.")
-    check_client_ids(wanted)
-    return conversation, wanted
-
-
-async def _fresh(request: Request) -> ConversationInfo:
-    return await directory.find(
-        application=request.application,
-        conversation_id=request.conversation_id,
-        now_ms=request.now_ms,
-        max_age_seconds=0,
-    )
-
-
-async def _readable(request: Request, action: Action) -> ConversationInfo:
-    conversation = await _fresh(request)
-    await permissions.check_of(
-        action, conversation, request.client_id, features_of(request.settings), session=request.session
-    )
-    return conversation
-
-
 async def _change(request: Request, change: ListChange, client_ids: Sequence[str], all_or_nothing: bool) -> Verdict:
-    conversation, wanted = await _asked(request, client_ids)
+    conversation, wanted = await with_targets(request, client_ids)
     judge = await _judge(request, conversation, wanted, change, all_or_nothing)
     done = await in_database(
         change.write, conversation=conversation.pk, judge=judge, by=request.client_id, now_ms=request.now_ms
@@ -290,7 +238,7 @@ async def _judge(
                 reasons[one] = OperationUnauthorized
             elif bound is None or one in listed:
                 continue
-            elif bound.only_members and kind is Kind.NORMAL and target is Standing.OUTSIDER:
+            elif bound.only_members and POLICIES[kind].keeps_members and target is Standing.OUTSIDER:
                 reasons[one] = MembershipRequired
             elif room <= 0:
                 reasons[one] = bound.full
@@ -302,7 +250,7 @@ async def _judge(
 
 
 def _check_block_lists(request: Request) -> None:
-    if not request.settings.block_lists_enabled:
+    if not (request.for_client or request.settings.block_lists_enabled):
         raise BlockListDisabled
 
 
@@ -315,7 +263,7 @@ async def _each_refusal(request: Request, conversation_ids: Sequence[str], *, is
     failed: list[ImError] = []
     for conversation_id in wanted:
         try:
-            conversation = await _fresh(replace(request, conversation_id=conversation_id))
+            conversation = await conversation_of(replace(request, conversation_id=conversation_id))
             await _write_refusal(request, conversation, is_refusing)
         except ImError as error:
             failed.append(type(error)(error.detail, client_ids=(conversation_id,)))

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from conversations.models import Block, Conversation, MemberInfo, Silence
-from conversations.policy import Role, Roster
+from conversations.models import Block, Conversation, MemberInfo, Silence, Subscription
+from conversations.policy import Kind, Role, Roster
 from conversations.storage import seats
 from conversations.storage.changes import Change, Judge, changed, lock, next_update_ms, unchanged
 from conversations.storage.conversations import ConversationInfo
@@ -24,8 +24,9 @@ class Page(NamedTuple):
 
 @transaction.atomic
 def silence(*, conversation: int, judge: Judge, by: str, until_ms: int | None, now_ms: int) -> Change:
-    """Silence those the judge allows who are not silenced yet, until `until_ms` or for good."""
+    """Silence those the judge allows, until `until_ms` or for good. Who is silenced for good stays so."""
     row, roster = lock(conversation)
+    roster = _without_ended(row, roster, now_ms)
     verdict = judge(roster)
     new = tuple(one for one in verdict.allowed if roster.silenced.get(one, 0) is not None)
     if not new:
@@ -61,11 +62,22 @@ def unsilence(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Chang
     if not lifted:
         return Change((), verdict, unchanged(row, roster))
     at_ms = next_update_ms(row, now_ms)
-    Silence.objects.filter(conversation=row, client_id__in=lifted).delete()
     keep(row, at_ms, concerning(lifted, "unshutuped", by, at_ms))
-    gone = set(lifted)
-    left = {one: until_ms for one, until_ms in roster.silenced.items() if one not in gone}
-    return Change(lifted, verdict, changed(row, roster._replace(silenced=left), at_ms, has_silenced=bool(left)))
+    roster = _without_silences(row, roster, lifted)
+    return Change(lifted, verdict, changed(row, roster, at_ms, has_silenced=bool(roster.silenced)))
+
+
+@transaction.atomic
+def end_silence(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
+    """Let those the judge allows who are silenced for a time speak again. Nobody is told; `by` is nobody's business."""
+    row, roster = lock(conversation)
+    verdict = judge(roster)
+    ended = tuple(one for one in verdict.allowed if roster.silenced.get(one) is not None)
+    if not ended:
+        return Change((), verdict, unchanged(row, roster))
+    roster = _without_silences(row, roster, ended)
+    at_ms = next_update_ms(row, now_ms)
+    return Change(ended, verdict, changed(row, roster, at_ms, has_silenced=bool(roster.silenced)))
 
 
 @transaction.atomic
@@ -84,6 +96,8 @@ def block(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
     members = set(roster.members)
     removed = tuple(one for one in new if one in members)
     seats.take_from(conversation=row.pk, client_ids=new)
+    if row.kind == Kind.SYSTEM:
+        Subscription.objects.filter(conversation=row, client_id__in=new).delete()
     keep(row, at_ms, concerning(new, "blocked", by, at_ms))
     if removed:
         keep(row, at_ms, leaving(removed, by, at_ms))
@@ -110,9 +124,9 @@ def unblock(*, conversation: int, judge: Judge, by: str, now_ms: int) -> Change:
 
 
 class RoleChange(NamedTuple):
-    """A member's role as it is now, the id of its record, and the conversation; `is_new`: it was another before."""
+    """A member's record as it is now, and the conversation; `is_new`: its role was another before."""
 
-    info_id: str
+    record: MemberInfo
     is_new: bool
     conversation: ConversationInfo
 
@@ -127,7 +141,7 @@ def change_role(
     at_ms = next_update_ms(row, now_ms)
     record = MemberInfo.objects.filter(conversation=row, client_id=client_id).first()
     if record is not None and record.role == role:
-        return RoleChange(record.info_id, False, unchanged(row, roster))
+        return RoleChange(record, False, unchanged(row, roster))
     if record is None:
         record = MemberInfo(
             conversation=row,
@@ -139,11 +153,21 @@ def change_role(
     record.role = role
     record.updated_ms = at_ms
     record.save()
-    fields = {"initBy": by, "udate": iso_date(at_ms), "info": {"pid": client_id, "role": role.value}}
-    keep(row, at_ms, [Kept(EVERYBODY, "member_info_changed", fields)])
-    managers = roster.managers - {client_id} | ({client_id} if role is Role.MANAGER else set())
-    after = changed(row, roster._replace(managers=managers, has_roles=True), at_ms, has_roles=True)
-    return RoleChange(record.info_id, True, after)
+    return RoleChange(record, True, _with_role(row, roster, client_id, role, by, at_ms))
+
+
+@transaction.atomic
+def delete_role(*, conversation: int, info_id: str, by: str, now_ms: int) -> RoleChange | None:
+    """Delete a record, which makes its client a Member; return what it was, or None if there is none."""
+    row, roster = lock(conversation)
+    record = MemberInfo.objects.filter(conversation=row, info_id=info_id).first()
+    if record is None:
+        return None
+    MemberInfo.objects.filter(pk=record.pk).delete()
+    if record.role == Role.MEMBER:
+        return RoleChange(record, False, unchanged(row, roster))
+    at_ms = next_update_ms(row, now_ms)
+    return RoleChange(record, True, _with_role(row, roster, record.client_id, Role.MEMBER, by, at_ms))
 
 
 def list_silenced(*, conversation: int, after: int, limit: int) -> Page:
@@ -193,12 +217,42 @@ def list_refused(*, application: int, client_id: str, after: int, limit: int) ->
     return _page(rows.order_by("id").values_list("id", "conversation__object_id")[: limit + 1], limit)
 
 
-def member_infos(*, conversation: int, client_ids: Sequence[str] | None, limit: int, skip: int) -> list[MemberInfo]:
-    """Return role records of a conversation, oldest first; of some clients only, if `client_ids` is given."""
+def member_infos(
+    *, conversation: int, client_ids: Sequence[str] | None = None, role: Role | None = None, limit: int, skip: int
+) -> list[MemberInfo]:
+    """Return role records of a conversation, oldest first; of some clients, or of one role only, if these are given."""
     rows = MemberInfo.objects.filter(conversation=conversation)
     if client_ids is not None:
         rows = rows.filter(client_id__in=client_ids)
+    if role is not None:
+        rows = rows.filter(role=role)
     return list(rows.order_by("id")[skip : skip + limit])
+
+
+def client_of_record(*, conversation: int, info_id: str) -> str | None:
+    """Return whose role a record of a conversation is; None if there is none."""
+    rows = MemberInfo.objects.filter(conversation=conversation, info_id=info_id)
+    return rows.values_list("client_id", flat=True).first()
+
+
+def _without_ended(row: Conversation, roster: Roster, now_ms: int) -> Roster:
+    """Take silences out whose time is over, so that they do not gather."""
+    ended = [one for one, until_ms in roster.silenced.items() if until_ms is not None and until_ms <= now_ms]
+    return _without_silences(row, roster, ended) if ended else roster
+
+
+def _without_silences(row: Conversation, roster: Roster, client_ids: Sequence[str]) -> Roster:
+    Silence.objects.filter(conversation=row, client_id__in=client_ids).delete()
+    gone = set(client_ids)
+    return roster._replace(silenced={one: until for one, until in roster.silenced.items() if one not in gone})
+
+
+def _with_role(row: Conversation, roster: Roster, client_id: str, role: Role, by: str, at_ms: int) -> ConversationInfo:
+    """Write down that a member has another role now, and keep the notice of it."""
+    fields = {"initBy": by, "udate": iso_date(at_ms), "info": {"pid": client_id, "role": role.value}}
+    keep(row, at_ms, [Kept(EVERYBODY, "member_info_changed", fields)])
+    managers = roster.managers - {client_id} | ({client_id} if role is Role.MANAGER else set())
+    return changed(row, roster._replace(managers=managers, has_roles=True), at_ms, has_roles=True)
 
 
 def _page(rows: Iterable[tuple[int, str]], limit: int) -> Page:

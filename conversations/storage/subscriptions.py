@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from django.db import transaction
 from django.db.models import Q
 
-from conversations.models import Conversation, Subscription
-from imcore.errors import ConversationNotFound
+from conversations.models import Block, Conversation, Subscription
+from imcore.errors import BlockedByConversation, ConversationNotFound
 
 
 class Following(NamedTuple):
@@ -31,12 +32,21 @@ class After(NamedTuple):
     conversation_id: str
 
 
+@transaction.atomic
 def subscribe(*, conversation: int, client_id: str, now_ms: int) -> None:
-    """Make a client follow a system conversation; nothing happens if it does. Raises ConversationNotFound."""
-    found = Conversation.objects.filter(pk=conversation).values_list("application_id", "last_message_ms").first()
+    """Make a client follow a system conversation; nothing happens if it does.
+
+    Raises ConversationNotFound, BlockedByConversation. The row is locked, so that a block at the same moment finds the
+    subscription, or this the block.
+    """
+    rows = Conversation.objects.select_for_update().filter(pk=conversation)
+    found = rows.values_list("application_id", "last_message_ms", "has_blocked").first()
     if found is None:
         raise ConversationNotFound
-    application, last_message_ms = found
+    application, last_message_ms, has_blocked = found
+    blocks = Block.objects.filter(conversation=conversation, client_id=client_id, is_by_client=False)
+    if has_blocked and blocks.exists():
+        raise BlockedByConversation
     row = Subscription(
         conversation_id=conversation,
         application_id=application,

@@ -206,4 +206,23 @@ is_member                                = false    true   true
 count                                    = ok       ok     ok
 """
 
+# What the application itself may do (rest-api 8), whatever is enabled for clients: each action, kind by kind.
+APPLICATION = """
+action                                   = normal  chat room  system  temporary
+join                                     = ok      ok         ok      4308
+leave                                    = ok      ok         ok      4308
+invite                                   = ok      4308       4308    4308
+remove                                   = ok      4308       4308    4308
+update                                   = ok      ok         ok      4308
+mute                                     = ok      4308       ok      ok
+change role                              = ok      4308       4308    4308
+silence                                  = ok      ok         ok      ok
+list silenced                            = ok      ok         ok      4308
+block                                    = ok      ok         ok      4308
+list blocked                             = ok      ok         ok      4308
+send                                     = ok      ok         ok      ok
+read                                     = ok      ok         ok      ok
+read marks                               = ok      4308       4308    ok
+"""
+
 TABLES = {Kind.NORMAL: NORMAL, Kind.CHAT_ROOM: CHAT_ROOM, Kind.SYSTEM: SYSTEM, Kind.TEMPORARY: TEMPORARY}

@@ -24,7 +24,17 @@ from conversations.models import (
     Silence,
     Subscription,
 )
-from conversations.policy import Kind
+from conversations.policy import (
+    THE_APPLICATION,
+    Action,
+    Features,
+    Kind,
+    Roster,
+    Standing,
+    may_change,
+    refusal,
+    standing,
+)
 from imcore import identifiers
 from imcore.bridge import in_database
 from imcore.models import Application
@@ -40,7 +50,7 @@ from imcore.protocol.message_pb2 import (
 )
 from messaging.models import Message, SysMessage
 from tests.conftest import SignIn
-from tests.conversations.permission_tables import TABLES
+from tests.conversations.permission_tables import APPLICATION, TABLES
 from tests.conversations.talking import add, attr, heard
 from tests.imclient import ImClient
 
@@ -302,3 +312,28 @@ def test_the_tables_leave_no_command_out(kind: Kind, features: frozenset[str]) -
 
     assert len(found) == len(set(found))
     assert {command for command, _, _ in found} >= set(COMMANDS) - {"demote", "enthrone"}
+
+
+@pytest.mark.parametrize("features", [Features(*switched) for switched in product([False, True], repeat=3)])
+def test_the_application_may_do_what_its_table_says_whatever_is_enabled(features: Features) -> None:
+    """REST checklist 36: every action in every kind; the table leaves none out."""
+    _, *lines = APPLICATION.strip().splitlines()
+    expected = {line.partition("=")[0].strip(): line.partition("=")[2].split() for line in lines}
+
+    def answer(action: Action, kind: Kind) -> str:
+        error = refusal(action, kind, Standing.APPLICATION, features)
+        return "ok" if error is None else str(error.code)
+
+    assert {action.value: [answer(action, kind) for kind in Kind] for action in Action} == expected
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_application_stands_above_everybody(kind: Kind) -> None:
+    """REST checklist 36: it has no client's id, and may change whoever is there; nobody may change it."""
+    roster = Roster("owner", ("owner", "manager", "member"), 1, managers=frozenset(["manager"]))
+    everybody = [standing(kind, roster, name) for name in ("owner", "manager", "member", "stranger")]
+
+    assert standing(kind, roster, THE_APPLICATION) is Standing.APPLICATION
+    for features in (Features(), Features(roles=True)):
+        assert all(may_change(Standing.APPLICATION, one, features) for one in everybody)
+    assert not any(may_change(one, Standing.APPLICATION, Features(roles=True)) for one in everybody)

@@ -2,7 +2,7 @@
 //
 // IMCORE_MASTER_KEY: the application's.
 
-import { Event, assert, begun, connect, failure, finish, next, ok, own, sdk, witness } from './journey.mjs';
+import { Event, assert, backEnd, begun, connect, failure, finish, next, ok, own, sdk, witness } from './journey.mjs';
 
 const { TextMessage } = sdk;
 const [tom, jerry, boss] = ['Tom', 'Jerry', 'Boss'].map(own);
@@ -12,34 +12,18 @@ const { Tom, Jerry } = clients;
 const hears = witness(clients);
 const nobody = '';
 
-const { IMCORE_URL, IMCORE_APP_ID, IMCORE_MASTER_KEY } = process.env;
-const back = async (method, path, body) => {
-  const answer = await fetch(`${IMCORE_URL}/1.2/rtm/${path}`, {
-    method,
-    headers: {
-      'X-LC-Id': IMCORE_APP_ID,
-      'X-LC-Key': `${IMCORE_MASTER_KEY},master`,
-      'Content-Type': 'application/json',
-    },
-    body: JSON.stringify(body),
-  });
-  const said = await answer.json();
-  assert.equal(answer.status, 200, JSON.stringify(said));
-  return said;
-};
-
 const asked = { name: 'team', m: [tom], c: boss, unique: true, attr: { floor: 3 }, color: 'red' };
-const made = await hears(() => back('POST', 'conversations', asked), begun(['Tom'], nobody, 'Tom'));
+const made = await hears(() => backEnd('POST', 'conversations', asked), begun(['Tom'], nobody, 'Tom'));
 const path = `conversations/${made.objectId}`;
 const chat = await Tom.getConversation(made.objectId);
 assert.deepEqual([chat.name, chat.creator, chat.members, chat.get('color')], ['team', boss, [tom], 'red']);
 assert.equal(chat.get('attr').floor, 3);
-const again = await hears(() => back('POST', 'conversations', asked), []);
+const again = await hears(() => backEnd('POST', 'conversations', asked), []);
 assert.equal(again.objectId, made.objectId);
 ok('a back end makes a conversation: INVITED and MEMBERS_JOINED by nobody; the same once more: nothing');
 
 await hears(
-  () => back('POST', `${path}/members`, { client_ids: [jerry] }),
+  () => backEnd('POST', `${path}/members`, { client_ids: [jerry] }),
   [
     `Tom MEMBERS_JOINED by ${nobody}: Jerry`,
     `Jerry INVITED by ${nobody}`,
@@ -55,25 +39,25 @@ ok('a member added: INVITED and MEMBERS_JOINED, and he can talk');
 
 const rename = { name: 'crew', 'attr.floor': 4 };
 await hears(
-  () => back('PUT', path, rename),
+  () => backEnd('PUT', path, rename),
   ['Tom', 'Jerry'].map((who) => `${who} CONVERSATION_INFO_UPDATED by ${nobody}: ${JSON.stringify(rename)}`),
 );
 for (const seen of [chat, jerrys]) assert.deepEqual([seen.name, seen.get('attr').floor], ['crew', 4]);
 ok('a new name: CONVERSATION_INFO_UPDATED, and both have it');
 
-await back('POST', `${path}/mutes`, { client_ids: [jerry] });
+await backEnd('POST', `${path}/mutes`, { client_ids: [jerry] });
 await jerrys.fetch();
 assert.deepEqual(jerrys.mutedMembers, [jerry]);
 ok('muted: the SDK finds it');
 
 await hears(
-  () => back('DELETE', `${path}/members`, { client_ids: [jerry] }),
+  () => backEnd('DELETE', `${path}/members`, { client_ids: [jerry] }),
   [`Tom MEMBERS_LEFT by ${nobody}: Jerry`, `Jerry KICKED by ${nobody}`],
 );
 assert.deepEqual(chat.members, [tom]);
 ok('a member removed: MEMBERS_LEFT and KICKED');
 
-await hears(() => back('DELETE', path), []);
+await hears(() => backEnd('DELETE', path), []);
 assert.equal((await failure(chat.send(new TextMessage('Hello?')))).code, 4401);
 ok('deleted: nobody is told, and a message gets 4401');
 finish('A back end keeps order.');

@@ -2,8 +2,8 @@
 //
 // IMCORE_MASTER_KEY: the application's. Clients may neither edit nor recall in it.
 
-import { Event, arrival, another, assert, connect, eventually, finish, next, ok, own, sdk, settled } from './journey.mjs';
-import { texts } from './journey.mjs';
+import { Event, arrival, another, assert, backEnd, connect, eventually, finish, next, ok } from './journey.mjs';
+import { own, sdk, settled, texts } from './journey.mjs';
 
 const { TextMessage, RecalledMessage } = sdk;
 const jerrysSdk = another();
@@ -12,24 +12,9 @@ const Jerry = await connect({}, jerrysSdk).createIMClient(own('Jerry'));
 const chat = await Tom.createConversation({ members: [Jerry.id], name: 'Tom & Jerry' });
 const jerrys = await Jerry.getConversation(chat.id);
 
-const { IMCORE_URL, IMCORE_APP_ID, IMCORE_MASTER_KEY } = process.env;
-const back = async (method, path, body) => {
-  const answer = await fetch(`${IMCORE_URL}/1.2/rtm/${path}`, {
-    method,
-    headers: {
-      'X-LC-Id': IMCORE_APP_ID,
-      'X-LC-Key': `${IMCORE_MASTER_KEY},master`,
-      'Content-Type': 'application/json',
-    },
-    body: JSON.stringify(body),
-  });
-  const said = await answer.json();
-  assert.equal(answer.status, 200, JSON.stringify(said));
-  return said;
-};
 const messages = (of) => `${of.transient ? 'chatrooms' : 'conversations'}/${of.id}/messages`;
 const say = (of, from, text, more = {}) =>
-  back('POST', messages(of), { from_client: from, message: { _lctype: -1, _lctext: text }, ...more });
+  backEnd('POST', messages(of), { from_client: from, message: { _lctype: -1, _lctext: text }, ...more });
 const named = (from, sent, more = {}) => ({ from_client: from, timestamp: sent.timestamp, ...more });
 
 let both = [arrival(Tom, 'from the back end'), arrival(Jerry, 'from the back end')];
@@ -59,14 +44,14 @@ ok('no_sync: my own device does not get it');
 
 const path = `${messages(chat)}/${sent['msg-id']}`;
 both = [next(Tom, Event.MESSAGE_UPDATE), next(Jerry, Event.MESSAGE_UPDATE)];
-await back('PUT', path, named(Tom.id, sent, { message: { _lctype: -1, _lctext: 'edited' } }));
+await backEnd('PUT', path, named(Tom.id, sent, { message: { _lctype: -1, _lctext: 'edited' } }));
 for (const [message] of await Promise.all(both)) {
   assert.deepEqual([message.id, message.text, message.mentionList], [sent['msg-id'], 'edited', [Jerry.id]]);
 }
 ok('an edit: MESSAGE_UPDATE');
 
 both = [next(Tom, Event.MESSAGE_RECALL), next(Jerry, Event.MESSAGE_RECALL)];
-await back('PUT', `${path}/recall`, named(Tom.id, sent));
+await backEnd('PUT', `${path}/recall`, named(Tom.id, sent));
 const [[toTom], [toJerry]] = await Promise.all(both);
 assert.ok(toTom instanceof RecalledMessage);
 assert.ok(toJerry instanceof jerrysSdk.RecalledMessage);
@@ -75,7 +60,7 @@ ok('a recall: MESSAGE_RECALL, and the count is right');
 
 const jerryHeard = [];
 for (const event of [Event.MESSAGE_UPDATE, Event.MESSAGE_RECALL]) Jerry.on(event, () => jerryHeard.push(event));
-await back('DELETE', path, named(Tom.id, sent));
+await backEnd('DELETE', path, named(Tom.id, sent));
 await settled(Jerry);
 assert.deepEqual(jerryHeard, []);
 assert.deepEqual(texts(await jerrys.queryMessages()), ['boo', 'not for me']);

@@ -2,23 +2,9 @@
 //
 // IMCORE_MASTER_KEY: the application's. What is said is valid for all of its clients until this deletes it.
 
-import { Event, another, arrival, assert, connect, eventually, finish, next, ok, own, sdk } from './journey.mjs';
+import { Event, another, arrival, assert, backEnd, connect, eventually, finish, next, ok, own, sdk } from './journey.mjs';
 
-const { IMCORE_URL, IMCORE_APP_ID, IMCORE_MASTER_KEY, SYSTEM } = process.env;
-const back = async (method, path, body) => {
-  const answer = await fetch(`${IMCORE_URL}/1.2/rtm/${path}`, {
-    method,
-    headers: {
-      'X-LC-Id': IMCORE_APP_ID,
-      'X-LC-Key': `${IMCORE_MASTER_KEY},master`,
-      'Content-Type': 'application/json',
-    },
-    body: body && JSON.stringify(body),
-  });
-  const said = await answer.json();
-  assert.equal(answer.status, 200, JSON.stringify(said));
-  return said;
-};
+const { SYSTEM } = process.env;
 
 const Tom = await connect().createIMClient(own('Tom'));
 const jerrys = own('Jerry');
@@ -26,7 +12,7 @@ await (await connect({}, another()).createIMClient(jerrys)).close();
 
 const text = own('for all');
 const toTom = arrival(Tom, text);
-const sent = await back('POST', 'broadcasts', {
+const sent = await backEnd('POST', 'broadcasts', {
   from_client: 'news',
   conv_id: SYSTEM,
   message: { _lctype: -1, _lctext: text },
@@ -43,10 +29,10 @@ await waiting.read();
 await Jerry.close();
 ok('who was away is told when it opens');
 
-const [listed] = await back('GET', `broadcasts?conv_id=${SYSTEM}`);
+const [listed] = await backEnd('GET', `broadcasts?conv_id=${SYSTEM}`);
 assert.deepEqual([listed['msg-id'], JSON.parse(listed.data)._lctext], [sent['msg-id'], text]);
-await back('DELETE', `broadcasts/${sent['msg-id']}`);
-await eventually(async () => (await back('GET', `broadcasts?conv_id=${SYSTEM}`)).length === 0, 'it is deleted');
+await backEnd('DELETE', `broadcasts/${sent['msg-id']}`);
+await eventually(async () => (await backEnd('GET', `broadcasts?conv_id=${SYSTEM}`)).length === 0, 'it is deleted');
 const heard = [];
 const Mary = await connect({}, another()).createIMClient(own('Mary'));
 Mary.on(Event.UNREAD_MESSAGES_COUNT_UPDATE, (conversations) => heard.push(conversations));

@@ -43,6 +43,24 @@ export const cut = (name) => tellProxy(`cut/${name}`);
 // Let nothing more through of what is sent on them, and return how many these were.
 export const mute = (name) => tellProxy(`mute/${name}`);
 
+// What the server answers the application's back end (IMCORE_MASTER_KEY) below /1.2/rtm; it must be a success. API_URL:
+// the server's address, where the SDK is given another.
+export const backEnd = async (method, path, body) => {
+  const { API_URL, IMCORE_URL, IMCORE_APP_ID, IMCORE_MASTER_KEY } = process.env;
+  const answer = await fetch(`${API_URL || IMCORE_URL}/1.2/rtm/${path}`, {
+    method,
+    headers: {
+      'X-LC-Id': IMCORE_APP_ID,
+      'X-LC-Key': `${IMCORE_MASTER_KEY},master`,
+      'Content-Type': 'application/json',
+    },
+    body: JSON.stringify(body),
+  });
+  const said = await answer.json();
+  assert.equal(answer.status, 200, JSON.stringify(said));
+  return said;
+};
+
 const run = Math.random().toString(36).slice(2, 10);
 // A client id, or a name, that no other run uses.
 export const own = (name) => `${name}-${run}`;

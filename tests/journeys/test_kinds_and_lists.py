@@ -138,6 +138,16 @@ def test_what_a_back_end_does(server: Server, sdk: Sdk, application_with: Applic
 
 
 @SDKS
+def test_what_a_back_end_forbids(
+    server: Server, sdk: Sdk, application_with: Applications, proxy_of: Callable[..., Proxy]
+) -> None:
+    """REST checklist 36 as the SDK lives it."""
+    environment = over_tls(environment_of(server, sdk) | application_with(*LISTS), sdk, proxy_of(server, tls=True))
+
+    run_journey("moderated.mjs", server, environment | {"API_URL": server.url})
+
+
+@SDKS
 def test_what_was_missed(
     server: Server, sdk: Sdk, application_with: Applications, proxy_of: Callable[..., Proxy]
 ) -> None:
