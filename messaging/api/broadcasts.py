@@ -12,27 +12,14 @@ from imcore.rest.authentication import Who, caller_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.openapi import BOOLEAN, CLIENT_ID, INTEGER, PAGING, STRING, array, record
 from imcore.rest.rates import BROADCASTS
+from messaging.api.entries import ENTRY, entry
 from messaging.api.saying import MESSAGE, PUSH_DATA, SENT, body_of, name_of, sent
 from messaging.api.services import check_push
 from messaging.models import MessagingSettings
 from messaging.services import broadcasting
 from messaging.services.broadcasting import Broadcast
 
-BROADCAST = record(
-    **{
-        "timestamp": INTEGER,
-        "conv-id": STRING,
-        "data": STRING,
-        "from": STRING,
-        "msg-id": STRING,
-        "is-conv": BOOLEAN,
-        "is-room": BOOLEAN,
-        "to": STRING,
-        "bin": BOOLEAN,
-        "from-ip": STRING,
-        "valid-till": INTEGER,
-    }
-)
+BROADCAST = record(**ENTRY, **{"valid-till": INTEGER})
 
 
 @endpoint(
@@ -106,17 +93,5 @@ def _delete(request: Request, message_id: str) -> Response:
 
 
 def _broadcast(broadcast: Broadcast, conversation_id: str) -> dict[str, Any]:
-    message = broadcast.message
-    return {
-        "timestamp": message.timestamp_ms,
-        "conv-id": conversation_id,
-        "data": message.wire_text,
-        "from": message.sender,
-        "msg-id": message.message_id,
-        "is-conv": True,
-        "is-room": False,
-        "to": conversation_id,
-        "bin": message.is_binary,
-        "from-ip": "",
-        "valid-till": broadcast.valid_till_ms,
-    }
+    shown = entry(broadcast.message, log_id=conversation_id, conversation_id=conversation_id, is_room=False)
+    return {**shown, "valid-till": broadcast.valid_till_ms}

@@ -19,6 +19,7 @@ from imcore.rest.exceptions import BadParameter, MasterKeyRequired, Unauthorized
 from imcore.rest.openapi import BOOLEAN, CLIENT_ID, INTEGER, STRING, array, record
 from imcore.rest.parameters import Parameters
 from imcore.signatures import Signature
+from messaging.api.entries import ENTRY, entry
 from messaging.api.saying import name_of
 from messaging.models import MessagingSettings
 from messaging.services import logs
@@ -36,22 +37,7 @@ PAGE: Final = {
     "extra": BOOLEAN,
 }
 SIGNED: Final = {"nonce": STRING, "signature_ts": INTEGER, "signature": STRING}
-ENTRIES: Final = array(
-    record(
-        **{
-            "timestamp": INTEGER,
-            "conv-id": STRING,
-            "data": STRING,
-            "from": STRING,
-            "msg-id": STRING,
-            "is-conv": BOOLEAN,
-            "is-room": BOOLEAN,
-            "to": STRING,
-            "bin": BOOLEAN,
-            "from-ip": STRING,
-        }
-    )
-)
+ENTRIES: Final = array(record(**ENTRY))
 
 
 @endpoint(Who.APPLICATION, takes={**PAGE, **SIGNED, "client_id": CLIENT_ID}, answers=ENTRIES)
@@ -193,30 +179,24 @@ def _check_signed(caller: Caller, asked: Parameters, conversation_id: str) -> No
 
 def _answer(entries: Sequence[Entry], asked: Parameters) -> Response:
     has_extra = asked.boolean("extra", False)
-    return Response([_shown(entry, has_extra=has_extra) for entry in entries])
+    return Response([_shown(one, has_extra=has_extra) for one in entries])
 
 
-def _shown(entry: Entry, *, has_extra: bool) -> dict[str, Any]:
-    message = entry.message
-    shown: dict[str, Any] = {
-        "timestamp": message.timestamp_ms,
-        "conv-id": entry.log_id,
-        "data": message.wire_text,
-        "from": message.sender,
-        "msg-id": message.message_id,
-        "is-conv": True,
-        "is-room": entry.kind is Kind.CHAT_ROOM,
-        "to": entry.conversation_id,
-        "bin": message.is_binary,
-        "from-ip": "",  # nothing keeps it
-    }
+def _shown(of: Entry, *, has_extra: bool) -> dict[str, Any]:
+    message = of.message
+    shown = entry(
+        message,
+        log_id=of.log_id,
+        conversation_id=of.conversation_id,
+        is_room=of.kind is Kind.CHAT_ROOM,
+    )
     if message.ack_ms is not None:
         shown["ack-at"] = message.ack_ms
     if has_extra:
         shown |= {
             "mention-all": message.mention_all,
             "mention-pids": list(message.mention_ids),
-            "recall": entry.is_recalled,
+            "recall": of.is_recalled,
         }
         if message.patch_ms is not None:
             shown["patch-timestamp"] = message.patch_ms
