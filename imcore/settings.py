@@ -298,7 +298,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "PREPROCESSING_HOOKS": ["imcore.rest.openapi.one_version"],
-    "POSTPROCESSING_HOOKS": ["imcore.rest.openapi.with_security_schemes"],
+    "POSTPROCESSING_HOOKS": ["imcore.rest.openapi.with_keys_and_groups"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -35,7 +35,7 @@ class File(models.Model):
     owner_id = models.CharField("owner", max_length=limits.OBJECT_ID_MAX_CHARACTERS, blank=True)
     created_ms = models.BigIntegerField()
     updated_ms = models.BigIntegerField()
-    arrived_ms = models.BigIntegerField(null=True, blank=True)
+    arrived_ms = models.BigIntegerField("bytes", null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["application", "object_id"], name="file_object_id")]

@@ -4,7 +4,7 @@ Endpoints describe what they take and answer in JSON Schema, with the words belo
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from drf_spectacular.openapi import AutoSchema
@@ -49,6 +49,23 @@ _KEYS: Final[Mapping[Who, list[dict[str, list[str]]]]] = {
 }
 
 
+# How the page is divided, in its order: each group, and the modules whose endpoints are in it.
+GROUPS: Final[Mapping[str, Sequence[str]]] = {
+    "Conversations": ("conversations", "members"),
+    "Messages": ("messages", "history", "logs"),
+    "Services and broadcasts": ("services", "broadcasts", "subscribers"),
+    "Clients": ("clients", "transient_groups", "notifications"),
+    "Moderation": ("silences", "roles", "block_lists", "member_infos"),
+    "Users": ("users", "sessions"),
+    "Files": ("files", "tokens"),
+    "Installations": ("installations",),
+    "Objects of classes": ("objects", "sys_messages", "schemas", "batches", "saving"),
+    "Server": ("router", "basics"),
+    "Refused": ("unserved",),
+}
+_GROUP_OF: Final = {module: group for group, modules in GROUPS.items() for module in modules}
+
+
 class OperationSchema(AutoSchema):
     """How drf-spectacular describes an endpoint, apart from what `describe` tells it."""
 
@@ -86,12 +103,13 @@ def describe(
     """Return the decorator by which drf-spectacular learns what an endpoint is, for one of its methods."""
     in_query = method in ("GET", "DELETE")
     text = view.__doc__ or ""
+    module = view.__module__.rpartition(".")[2]
     fields = {**needs, **takes}
     body = {"type": "object", "properties": fields, **({"required": sorted(needs)} if needs else {})}
     client = {"client_id": CLIENT_ID} if who is Who.CLIENT else {}
     queried = {**client, **(fields if in_query else {})}
     return extend_schema(
-        tags=[view.__module__.rpartition(".")[2]],
+        tags=[_GROUP_OF.get(module, module)],
         summary=text.partition("\n\n")[0],
         description=" ".join(text.split()),
         parameters=[
@@ -110,7 +128,8 @@ def one_version(endpoints: list[tuple[str, str, str, Any]]) -> list[tuple[str, s
     return [one for one in endpoints if not one[0].startswith("/1.1/" if "/rtm/" in one[0] else "/1.2/")]
 
 
-def with_security_schemes(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Add the headers that say who asks."""
+def with_keys_and_groups(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Add the headers that say who asks, and the order of the page."""
     result.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
+    result["tags"] = [{"name": group} for group in GROUPS]
     return result

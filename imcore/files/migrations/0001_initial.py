@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
                 ("owner_id", models.CharField(blank=True, max_length=64, verbose_name="owner")),
                 ("created_ms", models.BigIntegerField()),
                 ("updated_ms", models.BigIntegerField()),
-                ("arrived_ms", models.BigIntegerField(blank=True, null=True)),
+                ("arrived_ms", models.BigIntegerField(blank=True, null=True, verbose_name="bytes")),
                 (
                     "application",
                     models.ForeignKey(

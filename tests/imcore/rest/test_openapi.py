@@ -53,9 +53,12 @@ def served(patterns: list[Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 async def test_every_operation_says_what_it_is_and_who_may() -> None:
-    """A docstring, an answer, the shape of errors, and keys unless anybody may."""
+    """A docstring, its group, an answer, the shape of errors, and keys unless anybody may."""
     names = []
-    for path, _, operation in operations(await document()):
+    described = await document()
+    groups = {group["name"] for group in described["tags"]}
+    for path, _, operation in operations(described):
+        assert set(operation["tags"]) <= groups
         names.append(operation["operationId"])
         assert operation["summary"]
         assert "200" in operation["responses"]
