@@ -203,12 +203,15 @@ class Subscription(models.Model):
     subscribed_ms = models.BigIntegerField(editable=False)
     # By the conversation's own times, not a server's clock: of the same millisecond they are not.
     from_ms = models.BigIntegerField(default=0, db_default=0, editable=False)
+    # By which the application finds what was said to this client (rest-api 9). Not unique: MD5s can be made to collide.
+    log_id = models.CharField(max_length=32, null=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["conversation", "client_id"], name="subscription_once")]
         indexes = [
             models.Index(fields=["conversation", "id"], name="subscription_page"),
             models.Index(fields=["application", "client_id", "conversation"], name="subscription_client"),
+            models.Index(fields=["application", "log_id"], name="subscription_log"),
         ]
         ordering = ["id"]
 

@@ -207,7 +207,7 @@ class ServiceMark(models.Model):
     """Up to which time a client has read a system conversation, and up to which it was handed its messages.
 
     The latter is kept for clients that are told messages instead of counts. `changed_ms`: when its count was last
-    changed by something else than a message.
+    changed by something else than a message. `log_id`: of the log of what was said to it, if it was spoken to by name.
     """
 
     application = models.ForeignKey("imcore.Application", on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -216,12 +216,20 @@ class ServiceMark(models.Model):
     read_ms = models.BigIntegerField(default=0)
     ack_ms = models.BigIntegerField(default=0)
     changed_ms = models.BigIntegerField(default=0)
+    log_id = models.CharField(max_length=32, null=True, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["application", "client_id", "conversation_id"], name="service_mark_once")
         ]
-        indexes = [models.Index(fields=["conversation_id"], name="service_mark_conversation")]
+        indexes = [
+            models.Index(fields=["conversation_id"], name="service_mark_conversation"),
+            models.Index(
+                fields=["application", "log_id"],
+                name="service_mark_log",
+                condition=models.Q(log_id__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.client_id

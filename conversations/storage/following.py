@@ -13,12 +13,17 @@ from conversations.policy import Kind
 from conversations.storage.marks import Place
 from imcore.rows import given
 
-__all__ = ["CONVERSATIONS", "FOLLOWED", "Place", "System", "among", "find"]
+__all__ = ["CONVERSATIONS", "FOLLOWED", "FOLLOWED_BY_LOG", "Place", "System", "among", "find"]
 
-# For the statements of others: what a client follows, and since which message; and the conversations themselves.
+# For the statements of others: what a client follows, and since which message; which client follows what, by the id of
+# its log; and the conversations themselves.
 FOLLOWED = """
 SELECT conversation_id, from_ms FROM conversations_subscription
 WHERE application_id = %(application)s AND client_id = %(client)s
+"""
+FOLLOWED_BY_LOG = """
+SELECT conversation_id, client_id FROM conversations_subscription
+WHERE application_id = %(application)s AND log_id = %(log)s
 """
 CONVERSATIONS = "(SELECT id, object_id, last_message_ms FROM conversations_conversation)"
 

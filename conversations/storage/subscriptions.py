@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from conversations.models import Block, Conversation, Subscription
+from conversations.storage.naming import log_id
 from imcore.errors import BlockedByConversation, ConversationNotFound
 
 
@@ -40,10 +41,10 @@ def subscribe(*, conversation: int, client_id: str, now_ms: int) -> None:
     subscription, or this the block.
     """
     rows = Conversation.objects.select_for_update().filter(pk=conversation)
-    found = rows.values_list("application_id", "last_message_ms", "has_blocked").first()
+    found = rows.values_list("application_id", "object_id", "last_message_ms", "has_blocked").first()
     if found is None:
         raise ConversationNotFound
-    application, last_message_ms, has_blocked = found
+    application, conversation_id, last_message_ms, has_blocked = found
     blocks = Block.objects.filter(conversation=conversation, client_id=client_id, is_by_client=False)
     if has_blocked and blocks.exists():
         raise BlockedByConversation
@@ -54,6 +55,7 @@ def subscribe(*, conversation: int, client_id: str, now_ms: int) -> None:
         subscribed_ms=now_ms,
         # What is being sent meanwhile comes behind it.
         from_ms=last_message_ms or 0,
+        log_id=log_id(conversation_id, client_id),
     )
     Subscription.objects.bulk_create([row], ignore_conflicts=True)
 

@@ -107,24 +107,21 @@ def of_application(request: Request) -> Response:
 def anywhere(request: Request) -> Response:
     """Read what was said in the conversation `convid`, or by the client `from`, or in the whole application.
 
+    As `convid`, the MD5 of `id:client` is what a service conversation said to a client.
     The start is `max_ts`, or `timestamp`. With the Master Key; with the App Key where `history_with_app_key` is on, or
     for a conversation and with a signature where `sign_history` is.
     """
     asked = parameters.of(request)
     caller = caller_of(request)
-    conversation_id, client_id = asked.string("convid", ""), asked.client_id("from", None)
+    log_id, client_id = asked.string("convid", ""), asked.client_id("from", None)
+    reader = None
     if not caller.is_master and not caller.application.of(MessagingSettings).history_with_app_key:
-        _check_signed(caller, asked, conversation_id)
+        reader = _check_signed(caller, asked, log_id)
     page = _page_of(asked, name_of(asked, "max_ts", "timestamp"))
     application = caller.application.pk
-    if conversation_id:
+    if log_id:
         entries = in_async(
-            logs.of_conversation,
-            application=application,
-            conversation_id=conversation_id,
-            kind=None,
-            asked=page,
-            now_ms=now_ms(),
+            logs.of_log, application=application, log_id=log_id, reader=reader, asked=page, now_ms=now_ms()
         )
     elif client_id is not None:
         entries = in_async(logs.of_client, application=application, client_id=client_id, asked=page)
@@ -164,8 +161,8 @@ def _checked(client_id: str) -> str:
     return client_id
 
 
-def _check_signed(caller: Caller, asked: Parameters, conversation_id: str) -> None:
-    """Raise MasterKeyRequired, or Unauthorized for a wrong or old signature, unless the caller may read this one."""
+def _check_signed(caller: Caller, asked: Parameters, conversation_id: str) -> str:
+    """Return the client that may read this one. Raises MasterKeyRequired; Unauthorized for a wrong or old signature."""
     application = caller.application
     digest = asked.string("signature", "")
     if not application.of(MessagingSettings).sign_history or not conversation_id or not digest:
@@ -175,6 +172,7 @@ def _check_signed(caller: Caller, asked: Parameters, conversation_id: str) -> No
     claims = signatures.reading(application.app_id, client_id, conversation_id)
     if not signatures.is_valid(signature, claims, master_key=application.master_key, now_ms=now_ms()):
         raise Unauthorized
+    return client_id
 
 
 def _answer(entries: Sequence[Entry], asked: Parameters) -> Response:

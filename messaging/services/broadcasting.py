@@ -181,6 +181,7 @@ async def _speak(
         message_id=identifiers.message_id(now_ms),
         application=conversation.application,
         conversation=conversation.pk,
+        conversation_id=conversation.object_id,
         audience=audience,
         client_ids=client_ids,
         sender=sender,

@@ -1,6 +1,7 @@
 """Reading what was said, and correcting the record, for the application, which need be no member (rest-api 8.8, 9)."""
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 from conversations.policy import Kind
 from conversations.services import directory, permissions
@@ -16,7 +17,20 @@ from messaging.storage.history import Boundary
 from messaging.storage.logs import Entry
 from messaging.storage.service_history import Range
 
-__all__ = ["Asked", "Boundary", "Entry", "of_application", "of_client", "of_conversation", "of_subscriber", "overwrite"]
+__all__ = [
+    "Asked",
+    "Boundary",
+    "Entry",
+    "of_application",
+    "of_client",
+    "of_conversation",
+    "of_log",
+    "of_subscriber",
+    "overwrite",
+]
+
+# An MD5, as `naming.log_id` makes them; imported conversations, too, may have such ids.
+_LOG_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class Asked(NamedTuple):
@@ -56,6 +70,21 @@ async def of_subscriber(
     entries = await _page(logs.of_subscriber(conversation.pk, client_id, is_subscriber=is_subscriber), asked)
     # What was said to all subscribers is filed in the log of each.
     return [entry._replace(client_id=client_id) for entry in entries]
+
+
+async def of_log(*, application: int, log_id: str, reader: str | None, asked: Asked, now_ms: int) -> list[Entry]:
+    """Return a page of a conversation or chat room, or of what a system conversation said to a client (rest-api 9).
+
+    `log_id` is the conversation's id; of a system conversation and a client the MD5 that entries have, which is known
+    once it has spoken to the client by name, or while it is a subscriber. `reader` is a client, which finds no such log
+    but its own; None is the application. Raises ConversationNotFound, NormalConversationRequired.
+    """
+    log = await in_database(logs.find, application=application, log=log_id) if _LOG_ID.fullmatch(log_id) else None
+    if log is None or reader not in (None, log.client_id):
+        return await of_conversation(
+            application=application, conversation_id=log_id, kind=None, asked=asked, now_ms=now_ms
+        )
+    return await of_subscriber(application=application, **log._asdict(), asked=asked, now_ms=now_ms)
 
 
 async def of_client(*, application: int, client_id: str, asked: Asked) -> list[Entry]:

@@ -9,13 +9,13 @@ time, but those of different ones may; ids compare by bytes.
 """
 
 from collections.abc import Iterable, Sequence
-from hashlib import md5
 from typing import Any, Final, NamedTuple
 
 from django.db import connection, transaction
 
 from conversations.policy import Kind
-from conversations.storage import naming
+from conversations.storage import following, naming
+from conversations.storage.naming import log_id
 from messaging.models import Audience, Message, ServiceMessage
 from messaging.storage import service_history
 from messaging.storage.history import Boundary, StoredMessage, stored_message
@@ -48,6 +48,29 @@ ORDER BY timestamp_ms {{direction}}, message_id {{direction}}
 """  # noqa: S608 - constants
 
 
+# A mark may outlive its conversation for a while.
+_LOG: Final = f"""
+SELECT object_id, client_id
+FROM (
+  SELECT {naming.OBJECT_ID.format(number="place.conversation_id")} AS object_id, client_id
+  FROM (
+    SELECT conversation_id, client_id FROM messaging_servicemark
+    WHERE application_id = %(application)s AND log_id = %(log)s
+    UNION ALL {following.FOLLOWED_BY_LOG}
+  ) AS place
+) AS log
+WHERE object_id IS NOT NULL
+LIMIT 1
+"""  # noqa: S608 - constants
+
+
+class Log(NamedTuple):
+    """The log of what a system conversation says to a client."""
+
+    conversation_id: str
+    client_id: str
+
+
 class Entry(NamedTuple):
     """A message and where it was said. `client_id`: whose log with a system conversation it is of; else empty."""
 
@@ -63,9 +86,12 @@ class Entry(NamedTuple):
         return log_id(self.conversation_id, self.client_id) if self.client_id else self.conversation_id
 
 
-def log_id(conversation_id: str, client_id: str) -> str:
-    """Return the id of the log of what a system conversation says to a client (rest-api 8.8)."""
-    return md5(f"{conversation_id}:{client_id}".encode(), usedforsecurity=False).hexdigest()
+def find(*, application: int, log: str) -> Log | None:
+    """Return the log with an id, if a system conversation has spoken to the client by name, or it is a subscriber."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOG, {"application": application, "log": log})
+        row = cursor.fetchone()
+    return None if row is None else Log(*row)
 
 
 def of_conversation(conversation: int) -> list[Range]:

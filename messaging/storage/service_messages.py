@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Max, Q, QuerySet
 
 from conversations.storage import marks, positions
+from conversations.storage.naming import log_id
 from imcore.errors import ConversationNotFound, MessageNotFound
 from messaging.events import Body
 from messaging.models import Audience, ServiceMessage, ServiceUse, WithheldMessage
@@ -26,6 +27,7 @@ class ServiceDraft(NamedTuple):
     message_id: str
     application: int
     conversation: int
+    conversation_id: str
     audience: Audience
     client_ids: tuple[str, ...]
     sender: str
@@ -204,7 +206,12 @@ def _next_number(application: int) -> int:
 
 def _mark(draft: ServiceDraft) -> None:
     """Give those a mark whom a message is addressed to: by it they find the conversation when they log in."""
-    move([Move(draft.application, client_id, draft.conversation) for client_id in draft.client_ids])
+    move(
+        [
+            Move(draft.application, client_id, draft.conversation, log_id=log_id(draft.conversation_id, client_id))
+            for client_id in draft.client_ids
+        ]
+    )
 
 
 def _to_everybody(application: int, message_id: str) -> QuerySet[ServiceMessage]:

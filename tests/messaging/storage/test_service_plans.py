@@ -12,13 +12,23 @@ from conversations.models import Conversation
 from conversations.policy import Kind
 from conversations.storage import following, subscriptions
 from conversations.storage.following import Place
+from conversations.storage.naming import log_id
 from conversations.storage.subscriptions import After
 from imcore.identifiers import DAY_MS
 from imcore.models import Application
 from messaging.events import Body
 from messaging.models import Audience
-from messaging.storage import receipts, retention, service_history, service_messages, service_receipts, service_waiting
+from messaging.storage import (
+    logs,
+    receipts,
+    retention,
+    service_history,
+    service_messages,
+    service_receipts,
+    service_waiting,
+)
 from messaging.storage.history import Boundary
+from messaging.storage.logs import Log
 from messaging.storage.service_history import Parts
 from messaging.storage.service_marks import Move, move
 from messaging.storage.service_messages import Change, ServiceDraft
@@ -64,15 +74,20 @@ _FILL = [
         CLIENTS,
         """
         INSERT INTO conversations_subscription
-          (application_id, conversation_id, client_id, is_muted, subscribed_ms, from_ms)
-        SELECT {application}, {first} + n % 7, 'client-' || (n / 5), {false}, {time}, {time} FROM {numbers}
+          (application_id, conversation_id, client_id, is_muted, subscribed_ms, from_ms, log_id)
+        SELECT {application}, {first} + n % 7, 'client-' || (n / 5), {false}, {time}, {time},
+               md5('service-' || (n % 7) || ':client-' || (n / 5))
+        FROM {numbers}
         """,
     ),
     (
         CLIENTS,
         """
-        INSERT INTO messaging_servicemark (application_id, conversation_id, client_id, read_ms, ack_ms, changed_ms)
-        SELECT {application}, {first} + n % 5, 'client-' || (n / 5), {time}, {time}, {time} FROM {numbers}
+        INSERT INTO messaging_servicemark
+          (application_id, conversation_id, client_id, read_ms, ack_ms, changed_ms, log_id)
+        SELECT {application}, {first} + n % 5, 'client-' || (n / 5), {time}, {time}, {time},
+               CASE WHEN n % 5 = 0 THEN md5('service-0:client-' || (n / 5)) END
+        FROM {numbers}
         """,
     ),
     (
@@ -188,6 +203,7 @@ def draft(crowd: Crowd, audience: Audience) -> ServiceDraft:
         message_id=f"new-{audience}",
         application=crowd.application,
         conversation=crowd.first,
+        conversation_id=crowd.object_id,
         audience=audience,
         client_ids=("client-1", "client-2") if audience is Audience.CLIENT else (),
         sender="voice",
@@ -240,6 +256,11 @@ def place(crowd: Crowd) -> Place:
     return Place(crowd.application, crowd.object_id, "client-7")
 
 
+def log_of(crowd: Crowd, conversation_id: str, client_id: str) -> Log | None:
+    """Find the log of what a system conversation said to a client."""
+    return logs.find(application=crowd.application, log=log_id(conversation_id, client_id))
+
+
 MIDDLE = Boundary(T + STEP_MS * MESSAGES // 2, "", is_included=False)
 NAMED = Boundary(T + STEP_MS * 60_000, "service-60000", is_included=True)
 
@@ -254,6 +275,9 @@ CASES: dict[str, Callable[[Crowd], Any]] = {
         conversation=crowd.first, client_id="client-19999"
     ),
     "the valid ones": lambda crowd: service_history.broadcasts(conversation=crowd.first, limit=20, skip=0, now_ms=NOW),
+    "the log of one that was spoken to": lambda crowd: log_of(crowd, "service-0", "client-77"),
+    "the log of a subscriber": lambda crowd: log_of(crowd, "service-6", "client-4"),
+    "what is no log": lambda crowd: log_of(crowd, "service-0", "nobody") is None,
     "what is unread": lambda crowd: service_waiting.unread(**client(crowd), since_ms=None, limit=50),
     "what has changed": lambda crowd: service_waiting.unread(**client(crowd), since_ms=NOW - DAY_MS, limit=50),
     "what is unread of one": lambda crowd: service_waiting.count(**client(crowd), conversation=crowd.first),
@@ -340,3 +364,12 @@ def test_a_page_costs_the_same_at_any_depth(crowd: Crowd, monkeypatch: pytest.Mo
     assert len(found) == 20
     [(sql, plan)] = plans
     assert plan.count("service_message_place") == 3, f"{sql}\n{plan}"
+
+
+def test_a_log_is_found_by_an_index_of_logs(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rest-api 9: not among all marks and subscriptions of the application."""
+    _, plans = explained(monkeypatch, lambda: log_of(crowd, "service-0", "client-77"))
+
+    [(sql, plan)] = plans
+    for index in ("service_mark_log", "subscription_log"):
+        assert index in plan, f"{sql}\n{plan}"
