@@ -24,7 +24,7 @@ AT_A_TIME: Final = 2
 QUALITY_DEFAULT: Final = 75
 
 _MIME_TYPES: Final = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
-_WISH = re.compile(r"imageView/(?P<mode>[12])(?P<rest>(?:/(?:w|h|q|format)/\w+)*)/?", re.ASCII)
+_WISH = re.compile(r"imageView/(?P<mode>[12])(?P<rest>(?:/(?:w|h|q|format)/\w{1,9})*)/?", re.ASCII)
 _working = threading.Semaphore(AT_A_TIME)
 
 

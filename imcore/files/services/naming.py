@@ -12,7 +12,8 @@ from imcore.files.models import FileSettings, types_in
 
 UNNAMED: Final = "file"
 ANY_TYPE: Final = "application/octet-stream"
-_MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;\s*[\w.+-]+=[\w.+-]+)*", re.ASCII)
+# It becomes a header, in which lines must not end.
+_MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+([ \t]*;[ \t]*[\w.+-]+=[\w.+-]+)*", re.ASCII)
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _KEPT_OF_NAME: Final = 100
 
@@ -23,14 +24,14 @@ def readable_name(value: object) -> str:
         return UNNAMED
     if not isinstance(value, str) or len(value) > limits.FILE_NAME_MAX_CHARACTERS:
         raise InvalidFileName
-    steps = re.split(r"[/\\]", value)
+    # Without the white space around them, as the last is kept: " .. " is a step up, too.
+    steps = [step.strip() for step in re.split(r"[/\\]", value)]
     # Cc: control characters; Cf: those that turn the reading direction, by which an .exe looks like a .png; Cs: halves.
     if {"..", "."} & set(steps) or any(unicodedata.category(one) in ("Cc", "Cf", "Cs") for one in value):
         raise InvalidFileName
-    name = steps[-1].strip()
-    if not name:
+    if not steps[-1]:
         raise InvalidFileName
-    return name
+    return steps[-1]
 
 
 def new_key(name: str) -> str:

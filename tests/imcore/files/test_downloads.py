@@ -217,6 +217,7 @@ def size_of(answer: httpx.Response) -> tuple[str, int, int]:
         ("imageView/2/w/30/h/30/q/0/format/exe", ("PNG", 30, 20)),
         ("imageView/2/w/99999/h/99999", ("PNG", 60, 40)),
         ("imageView/1/w/99999/h/20", ("PNG", 60, 20)),
+        ("imageView/2/w/30/q/" + "9" * 5000, ("PNG", 60, 40)),
         ("imageView/3/w/30/h/30", ("PNG", 60, 40)),
         ("imageView/2/w/-30/h/x", ("PNG", 60, 40)),
         ("imageView/2/w/0/h/0", ("PNG", 60, 40)),

@@ -332,6 +332,8 @@ async def test_types_are_judged_again_when_the_bytes_come(application: Applicati
 
 
 BAD_NAMES = ["../cat.png", "a/../cat.png", "..\\cat.png", "..", "cat\0.png", "cat\n.png", "x" * 256, "cat\u202egnp.exe"]
+# White space around a name is not kept, and what is left must not be a step.
+BAD_NAMES += [" .. ", " . ", "..\u2003", "a/ .. ", "\u2028.."]
 
 
 @pytest.mark.parametrize("name", [*BAD_NAMES, 7, ["cat"], {}, "cats/"])
@@ -362,6 +364,15 @@ async def test_a_name_is_kept_and_made_safe_for_the_url(
     assert granted["name"] == kept
     assert granted["url"].rpartition("/")[2] == in_url
     assert (await ask("GET", granted["url"])).content == b"meow"
+
+
+@pytest.mark.parametrize("mime_type", ["image/png;\r\n a=b", "image/png;\n a=b", "image/png\x0b; a=b", "image/\u00e9"])
+async def test_a_type_that_is_no_header_is_guessed_from_the_name(application: Application, mime_type: str) -> None:
+    """Header injection: the download says it."""
+    granted = await uploaded(application, b"meow", name="film.mp4", mime_type=mime_type)
+
+    assert granted["mime_type"] == "video/mp4"
+    assert (await ask("GET", granted["url"])).headers["Content-Type"] == "video/mp4"
 
 
 @pytest.mark.parametrize("metadata", ["x", [1], {"a": "\0"}, {"a": "x" * 20_000}])
