@@ -8,7 +8,7 @@ import hashlib
 import os
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
@@ -120,8 +120,9 @@ def delete(key: str) -> None:
     storage = storages["files"]
     storage.delete(key)
     if not settings.FILES_BUCKET:
-        # The folder that was this file's alone.
-        storage.delete(key.rpartition("/")[0])
+        # The folder that was this file's alone. An upload that is just ending may be in it, and clears it up then.
+        with suppress(OSError):
+            storage.delete(key.rpartition("/")[0])
 
 
 def has_clients_upload() -> bool:
@@ -151,8 +152,10 @@ def sweep_incoming(*, older_than_seconds: float) -> None:
     """Delete what a server that died has left on its way."""
     before = time.time() - older_than_seconds
     for path in incoming_folder().glob("*"):
-        if path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
+        # An upload may end meanwhile.
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def incoming_folder() -> Path:

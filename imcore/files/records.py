@@ -12,7 +12,7 @@ class StoredFile:
     """One file, as stored.
 
     `key`: where its bytes are, None if they are elsewhere, at `url`. `size` and `digest` are those of the bytes, once
-    they are here (`arrived_ms`).
+    they are here (`arrived_ms`); the digest a little sooner, so that two uploads at a time do not become one.
     """
 
     pk: int

@@ -49,6 +49,12 @@ def find_owned(*, key: str) -> tuple[StoredFile, str] | None:
     return None if row is None or row.application is None else (_stored(row), row.application.app_id)
 
 
+def claim(*, file: int, arrival: Arrival) -> bool:
+    """Say which bytes a file is to have; False if others were first, or it is no longer waited for."""
+    pending = File.objects.filter(pk=file, application__isnull=False, arrived_ms__isnull=True)
+    return bool(pending.filter(digest__in=("", arrival.digest)).update(digest=arrival.digest))
+
+
 def settle(*, file: int, arrival: Arrival, now_ms: int) -> bool:
     """Say that the bytes of a file are here; False if it is no longer waited for."""
     pending = File.objects.filter(pk=file, application__isnull=False, arrived_ms__isnull=True)

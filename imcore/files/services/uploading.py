@@ -122,18 +122,17 @@ async def arrive(*, admission: Admission, incoming: Incoming, now_ms: int) -> st
     """
     file, arrival = admission.file, incoming.arrival
     assert file.key is not None
-    if not file.is_pending:
-        if file.digest != arrival.digest:
-            raise UploadRefused("The file has its bytes already.")
-        return file.digest
-    await in_store(bytestore.keep, incoming, key=file.key, mime_type=file.mime_type)
-    if not await in_database(storage.settle, file=file.pk, arrival=arrival, now_ms=now_ms):
-        now = await in_database(storage.find, application=admission.application.pk, object_id=file.object_id)
-        if now is None:
-            # It was given up, or its application deleted, while the bytes came.
-            await in_store(bytestore.delete, file.key)
-        if now is None or now.digest != arrival.digest:
-            raise UploadRefused("The file is not waited for.")
+    # What the file was at admission it need not be any more, after a slow upload.
+    if await in_database(storage.claim, file=file.pk, arrival=arrival):
+        await in_store(bytestore.keep, incoming, key=file.key, mime_type=file.mime_type)
+        if await in_database(storage.settle, file=file.pk, arrival=arrival, now_ms=now_ms):
+            return arrival.digest
+    now = await in_database(storage.find, application=admission.application.pk, object_id=file.object_id)
+    if now is None:
+        # It was given up, or its application deleted, while the bytes came.
+        await in_store(bytestore.delete, file.key)
+    if now is None or now.digest != arrival.digest:
+        raise UploadRefused("The file has its bytes already, or is not waited for.")
     return arrival.digest
 
 

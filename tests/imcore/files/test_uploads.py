@@ -1,6 +1,7 @@
 """From `/fileTokens` to bytes that are found, and everything that keeps them from being."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -293,6 +294,39 @@ async def test_a_file_has_its_bytes_once(application: Application) -> None:
 
     assert again.status_code == 200
     assert code_of(others) == (403, 403)
+    assert (await ask("GET", granted["url"])).content == b"meow"
+
+
+async def test_of_two_uploads_at_a_time_the_first_that_is_complete_counts(application: Application) -> None:
+    """The other was let in while the file had no bytes; what is told and kept of a file stays what it is."""
+    granted = await grant(application, name="cat.png")
+    is_let_in, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        is_let_in.set()
+        yield b"woof"
+        await may_end.wait()
+        yield b"woof"
+
+    slow = asyncio.create_task(ask("PUT", granted["upload_url"], content=slowly()))
+    await is_let_in.wait()
+    first = await ask("PUT", granted["upload_url"], content=b"meow")
+    may_end.set()
+
+    assert first.status_code == 200
+    assert code_of(await slow) == (403, 403)
+    assert (await ask("GET", granted["url"])).content == b"meow"
+    assert nothing_is_left()
+
+
+async def test_bytes_that_did_not_get_to_their_place_may_come_again(application: Application) -> None:
+    """A server died between claim and place: the same bytes are taken, others are not."""
+    granted = await grant(application, name="cat.png")
+    digest = hashlib.sha256(b"meow").hexdigest()
+    await in_database(File.objects.filter(object_id=granted["objectId"]).update, digest=digest)
+
+    assert code_of(await ask("PUT", granted["upload_url"], content=b"woof")) == (403, 403)
+    assert (await ask("PUT", granted["upload_url"], content=b"meow")).status_code == 200
     assert (await ask("GET", granted["url"])).content == b"meow"
 
 
