@@ -39,6 +39,29 @@ class Readable(Protocol):
         """Let go of it."""
 
 
+class FewReads:
+    """A file in which one can go back and forth, for a reader that an evil file may make read it byte by byte."""
+
+    def __init__(self, file: IO[bytes], *, most: int) -> None:
+        self._file = file
+        self._left = most
+
+    def read(self, most: int = -1, /) -> bytes:
+        """Return the next bytes, nothing at the end. Raises OSError once it was asked too often."""
+        self._left -= 1
+        if self._left < 0:
+            raise OSError("The file takes too many reads.")
+        return self._file.read(most)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._file.tell()
+
+
 class Incoming:
     """Bytes that are on their way here, in a file that nobody else sees. `close` deletes it unless it was kept."""
 

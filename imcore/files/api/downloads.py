@@ -44,16 +44,23 @@ _HEADERS: Final = {
 @csrf_exempt
 async def download(request: HttpRequest, folder: str, name: str) -> HttpResponseBase:
     """Answer a file, a part of one, a smaller image of one, or what one is."""
-    if request.method not in ("GET", "HEAD"):
-        return JsonResponse({"code": 405, "error": "The methods are GET and HEAD."}, status=405)
-    try:
-        file = await showing.shown(f"{folder}/{name}", now_ms=now_ms())
-        answer = await _answer(request, file)
-    except ImError as error:
-        return error_response(error)
+    answer = await _answer_or_refusal(request, f"{folder}/{name}")
     for header, value in _HEADERS.items():
         answer.headers.setdefault(header, value)
     return answer
+
+
+async def _answer_or_refusal(request: HttpRequest, key: str) -> HttpResponseBase:
+    if request.method not in ("GET", "HEAD"):
+        told = {"code": 405, "error": "The methods are GET and HEAD."}
+        return JsonResponse(told, status=405, headers={"Cache-Control": "no-store"})
+    try:
+        return await _answer(request, await showing.shown(key, now_ms=now_ms()))
+    except ImError as error:
+        refusal = error_response(error)
+        # The bytes may come a moment later.
+        refusal["Cache-Control"] = "no-store"
+        return refusal
 
 
 async def _answer(request: HttpRequest, file: StoredFile) -> HttpResponseBase:
@@ -83,7 +90,7 @@ async def _whole_or_part(request: HttpRequest, file: StoredFile, etag: str) -> H
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition(file),
     }
-    asked = _range_of(request, etag, size)
+    asked = _range_of(request, etag, size) if request.method == "GET" else None
     if asked is not None and len(asked) == 0:
         outside = {"ETag": etag, "Content-Range": f"bytes */{size}", "Cache-Control": "no-store"}
         return JsonResponse({"code": 416, "error": "The range is not in the file."}, status=416, headers=outside)

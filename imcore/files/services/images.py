@@ -106,7 +106,8 @@ def _resized(image: Image.Image, wish: Wish) -> tuple[bytes, str] | None:
     if image.width * image.height > UNFOLDED_PIXELS_MAX:
         return None
     # Others, of palettes for instance, cannot be made smaller as they are; a copy of these would be as dear as they.
-    turned = ImageOps.exif_transpose(image if image.mode in ("RGB", "RGBA") else image.convert("RGBA"))
+    turned = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA")
+    ImageOps.exif_transpose(turned, in_place=True)
     format_ = wish.format if wish.format in _MIME_TYPES else stored_format if stored_format in _MIME_TYPES else "png"
     mime_type = _MIME_TYPES[format_]
     fitted = _fitted(turned, wish)

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 # What is looked into is read, in the worst case, to its end.
 LOOKED_INTO_MAX_BYTES: Final = 100 * 1024 * 1024
+# A photo of 20 megabytes takes some ten thousand, a file made for it one for each of its bytes.
+LOOKED_INTO_MAX_READS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,5 @@ def _looked_into(file: StoredFile, look: Callable[[IO[bytes]], T | None]) -> T |
     if file.key is None or (file.size or 0) > LOOKED_INTO_MAX_BYTES:
         return None
     with bytestore.copied(file.key) as content:
-        return look(content)
+        readable: Any = bytestore.FewReads(content, most=LOOKED_INTO_MAX_READS)
+        return look(readable)

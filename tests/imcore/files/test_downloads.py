@@ -1,12 +1,13 @@
 """Downloads: whole, in part, smaller, described; and never run by a browser."""
 
+import zlib
 from io import BytesIO
 
 import httpx
 import pytest
 from PIL import Image
 
-from imcore.files.services import images
+from imcore.files.services import images, showing
 from imcore.models import Application
 from tests.imcore.files import samples
 from tests.imcore.files.asking import ask, code_of, uploaded
@@ -41,8 +42,10 @@ async def test_a_file_may_be_kept_for_a_year(url: str) -> None:
     assert (await ask("GET", url, {"If-None-Match": '"x"'})).status_code == 200
 
 
-async def test_its_head_is_that_of_the_whole(url: str) -> None:
-    answer = await ask("HEAD", url)
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=5-9"}, {"Range": "bytes=999999999-"}])
+async def test_its_head_is_that_of_the_whole(url: str, headers: dict[str, str]) -> None:
+    """RFC 9110 (14.2): ranges are of GET only."""
+    answer = await ask("HEAD", url, headers)
 
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Content-Length"] == str(len(CONTENT))
@@ -156,6 +159,16 @@ async def test_what_is_not_there_is_not_found(path: str) -> None:
     assert answer.json()["code"] in (101, 404)
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "x/y", 404), ("POST", "x/y", 405)])
+async def test_a_refusal_is_not_kept_and_may_be_read_by_any_page(method: str, path: str, status: int) -> None:
+    """rest-api 2.8: the bytes may come a moment later, and a proxy between would go on refusing them."""
+    answer = await ask(method, f"/files/{path}")
+
+    assert answer.status_code == status
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
 async def test_nothing_is_changed_by_a_download(url: str) -> None:
     assert code_of(await ask("POST", url, content=b"x")) == (405, 405)
     assert code_of(await ask("DELETE", url)) == (405, 405)
@@ -194,6 +207,21 @@ async def test_whatever_a_file_is_what_is_told_of_it_is_json(application: Applic
     assert image.json() == {"format": "", "width": 0, "height": 0, "size": len(content)}
     assert film.json()["format"]["format_name"] in ("", "mp3")
     assert film.json()["format"]["size"] == str(len(content))
+
+
+async def test_a_file_that_would_keep_its_reader_busy_for_long_is_told_nothing_of(application: Application) -> None:
+    """Bad input: one read for each few bytes, with the interpreter's lock held."""
+    image, sound = samples.image(), samples.tone()
+    empty = b"\0\0\0\0zzZz" + zlib.crc32(b"zzZz").to_bytes(4)
+    times = showing.LOOKED_INTO_MAX_READS
+    granted = await uploaded(application, image[:33] + empty * times + image[33:], name="x.png")
+    recorded = await uploaded(application, sound[:12] + b"junk\0\0\0\0" * times + sound[12:], name="x.wav")
+
+    told = await ask("GET", granted["url"] + "?imageInfo")
+    heard = await ask("GET", recorded["url"] + "?avinfo")
+
+    assert (told.json()["format"], told.json()["width"]) == ("", 0)
+    assert heard.json()["format"]["format_name"] == ""
 
 
 def size_of(answer: httpx.Response) -> tuple[str, int, int]:
