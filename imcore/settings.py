@@ -120,6 +120,7 @@ if FILES_PUBLIC_URL and urlsplit(FILES_PUBLIC_URL).scheme not in ("http", "https
 FILES_THREADS = int(_number("IMCORE_FILES_THREADS", 8))
 UPLOADS_AT_A_TIME = int(_number("IMCORE_UPLOADS_AT_A_TIME", 100))
 UPLOAD_IDLE_SECONDS = _number("IMCORE_UPLOAD_IDLE_SECONDS", 60)
+UPLOAD_SECONDS = _number("IMCORE_UPLOAD_SECONDS", 3600)
 
 
 def _files() -> dict[str, Any]:

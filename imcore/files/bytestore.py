@@ -81,8 +81,11 @@ class Incoming:
 
     def close(self) -> None:
         """Delete what is still here."""
-        self.file.close()
-        self.path.unlink(missing_ok=True)
+        try:
+            # Writes what it still has, which a full disk does not take.
+            self.file.close()
+        finally:
+            self.path.unlink(missing_ok=True)
 
     @property
     def arrival(self) -> Arrival:

@@ -35,6 +35,11 @@ class _Taker(FileUploadHandler):
         if self._is_wanted and self.incoming is not None:
             self.incoming.write(raw_data)
 
+    def close(self) -> None:
+        """Delete what has been taken."""
+        if self.incoming is not None:
+            self.incoming.close()
+
     def file_complete(self, file_size: int) -> None:
         """End the part."""
         self.is_complete = self.is_complete or self._is_wanted
@@ -52,10 +57,13 @@ def file_in(form: Incoming, headers: dict[str, str]) -> Incoming:
     except (MultiPartParserError, SuspiciousOperation, ValueError) as error:
         taker.is_complete = False
         reason: Exception | None = error
+    except OSError:
+        # Of a full disk, which must not stay full of this.
+        taker.close()
+        raise
     else:
         reason = None
     if taker.incoming is None or not taker.is_complete:
-        if taker.incoming is not None:
-            taker.incoming.close()
+        taker.close()
         raise UploadIncomplete(f"There is no part named {PART}.") from reason
     return taker.incoming

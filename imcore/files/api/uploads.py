@@ -129,12 +129,15 @@ async def _fill(incoming: Incoming, blocks: AsyncIterator[bytes], *, most: int) 
 
 
 async def _blocks(receive: Any) -> AsyncIterator[bytes]:
+    now = asyncio.get_running_loop().time
+    # Who sends a byte now and then would take one of few places for as long as he likes.
+    ends = now() + settings.UPLOAD_SECONDS
     while True:
         try:
-            async with asyncio.timeout(settings.UPLOAD_IDLE_SECONDS):
+            async with asyncio.timeout_at(min(now() + settings.UPLOAD_IDLE_SECONDS, ends)):
                 message = await receive()
         except TimeoutError as error:
-            raise UploadIncomplete("Nothing came for too long.") from error
+            raise UploadIncomplete("The bytes come too slowly.") from error
         if message["type"] != "http.request":
             raise UploadIncomplete("The client has left.")
         if message.get("body"):

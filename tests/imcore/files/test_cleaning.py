@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from django.conf import settings
 
 from imcore.appsettings import applications
@@ -50,6 +51,19 @@ async def test_the_files_of_a_deleted_application_go_with_their_bytes(applicatio
 
     assert not folder_of(granted).exists()
     assert await rows(granted, waiting) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is a full disk.")
+def test_a_full_disk_does_not_stay_full_of_what_did_not_fit() -> None:
+    incoming = bytestore.Incoming()
+    incoming.file.close()
+    incoming.file = open("/dev/full", "wb")  # noqa: SIM115 - closing it is what is tested
+    incoming.write(b"meow")
+
+    with pytest.raises(OSError):
+        incoming.close()
+
+    assert not incoming.path.exists()
 
 
 async def test_bytes_that_a_dead_server_left_on_their_way_are_deleted() -> None:

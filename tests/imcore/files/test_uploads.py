@@ -236,6 +236,20 @@ async def test_an_upload_that_stands_still_ends(application: Application, settin
     assert nothing_is_left()
 
 
+async def test_an_upload_that_comes_byte_by_byte_ends(application: Application, settings: DjangoSettings) -> None:
+    """It never stands still, and would hold its place for as long as it likes."""
+    settings.UPLOAD_SECONDS = 0.05
+    granted = await grant(application, name="cat.png")
+
+    async def drips() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.01)
+
+    assert code_of(await ask("PUT", granted["upload_url"], content=drips())) == (400, 400)
+    assert nothing_is_left()
+
+
 async def test_a_process_takes_so_many_at_a_time(application: Application, settings: DjangoSettings) -> None:
     settings.UPLOADS_AT_A_TIME = 0
     granted = await grant(application, name="cat.png")
