@@ -47,9 +47,11 @@ def me(request: Request) -> Response:
 @endpoint(Who.APPLICATION, answers=SESSION)
 def refresh_token(request: Request, object_id: str) -> Response:
     """Give a user another session token; on all devices the old one is over."""
-    application = caller_of(request).application
-    account = in_async(managing.own, application=application, object_id=object_id, visitor=visitor_of(request))
-    account = in_async(sessions.renew, application=application, account=account, now_ms=now_ms())
+    application, visitor = caller_of(request).application, visitor_of(request)
+    account = in_async(managing.own, application=application, object_id=object_id, visitor=visitor)
+    account = in_async(
+        sessions.renew, application=application, account=account, by_master=visitor.is_master, now_ms=now_ms()
+    )
     return Response(session(LoggedIn(account, sessions.token_of(application, account.session.seed))))
 
 

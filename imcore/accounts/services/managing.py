@@ -1,11 +1,11 @@
 """Reading, changing and deleting users: by themselves, or by the developer, who has the master key (rest-api 10.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from imcore.accounts import storage
-from imcore.accounts.errors import EmailUnknown, Forbidden, LogInRequired, UserNotFound
+from imcore.accounts.errors import EmailUnknown, Forbidden, LogInRequired, PasswordMismatch, UserNotFound
 from imcore.accounts.models import AccountSettings
 from imcore.accounts.records import Account, Field
 from imcore.accounts.services import passwords, profiles, sessions
@@ -79,7 +79,7 @@ async def updating(
 ) -> Write[Updated]:
     """Prepare a change of columns of a user, the password among them, as asked.
 
-    Raises as `own`; the errors of a column; UsernameTaken, EmailTaken, PhoneTaken, LinkedToAnother, ThirdPartyRefused.
+    Raises as `own`, also if the session ends meanwhile; the errors of a column; UsernameTaken, EmailTaken, PhoneTaken, LinkedToAnother, ThirdPartyRefused.
     """
     account = await own(application=application, object_id=object_id, visitor=visitor)
     settings = application.of(AccountSettings)
@@ -97,6 +97,7 @@ async def updating(
         wished = {**columns, **more}
 
         def change(before: Account) -> Change:
+            sessions.check_unended(account, before, by_master=visitor.is_master)
             after = profiles.changed(before.profile, wished, by_master=visitor.is_master)
             trusts_clients = visitor.is_master or settings.third_party_logins
             profiles.check_trusted(before.profile, after, trusts_clients=trusts_clients)
@@ -116,9 +117,15 @@ async def change_password(
     Raises PasswordMissing, InvalidPassword, and as `check_password`.
     """
     old_password, new_password = passwords.readable(old), passwords.readable(new)
-    await check_password(application=application, account=account, password=old_password, now_ms=now_ms)
+    checked = await check_password(application=application, account=account, password=old_password, now_ms=now_ms)
+
+    def check(before: Account) -> None:
+        # While the new one was hashed, an administrator may have locked out who knows the old one.
+        if before.password != checked.password:
+            raise PasswordMismatch
+
     ends = application.of(AccountSettings).password_change_ends_sessions
-    return await _set_password(application, account, new_password, ends_sessions=ends, now_ms=now_ms)
+    return await _set_password(application, account, new_password, ends_sessions=ends, now_ms=now_ms, check=check)
 
 
 async def reset_password(*, application: ApplicationSnapshot, object_id: str, password: str, now_ms: int) -> LoggedIn:
@@ -138,7 +145,7 @@ async def end_session(*, application: ApplicationSnapshot, object_id: str, now_m
     account = await find(application, "object_id", object_id)
     if account is None:
         raise UserNotFound
-    await sessions.renew(application=application, account=account, now_ms=now_ms)
+    await sessions.renew(application=application, account=account, by_master=True, now_ms=now_ms)
 
 
 async def delete(*, account: Account) -> None:
@@ -171,11 +178,23 @@ def may_read(account: Account, visitor: Visitor) -> bool:
 
 
 async def _set_password(
-    application: ApplicationSnapshot, account: Account, password: str, *, ends_sessions: bool, now_ms: int
+    application: ApplicationSnapshot,
+    account: Account,
+    password: str,
+    *,
+    ends_sessions: bool,
+    now_ms: int,
+    check: Callable[[Account], None] = lambda before: None,
 ) -> LoggedIn:
-    change = Change(
+    """Give a user a password, if `check` does not object to what the user is by then."""
+    wanted = Change(
         password=await passwords.encoded(password),
         session=sessions.new_session(application) if ends_sessions else None,
     )
-    changed = await in_database(storage.change, user=account.pk, change=lambda before: change, now_ms=now_ms)
+
+    def change(before: Account) -> Change:
+        check(before)
+        return wanted
+
+    changed = await in_database(storage.change, user=account.pk, change=change, now_ms=now_ms)
     return LoggedIn(changed, sessions.token_of(application, changed.session.seed))

@@ -12,6 +12,7 @@ import string
 
 from imcore import limits
 from imcore.accounts import storage
+from imcore.accounts.errors import Forbidden
 from imcore.accounts.records import Account, Session
 from imcore.accounts.storage import Change
 from imcore.appsettings import ApplicationSnapshot
@@ -31,10 +32,24 @@ async def user_of(application: ApplicationSnapshot, token: str) -> Account | Non
     return account if account is not None and hmac.compare_digest(account.session.digest, digest) else None
 
 
-async def renew(*, application: ApplicationSnapshot, account: Account, now_ms: int) -> Account:
-    """Give a user another session token and end the old one. Raises UserNotFound."""
-    change = Change(session=new_session(application))
-    return await in_database(storage.change, user=account.pk, change=lambda before: change, now_ms=now_ms)
+async def renew(*, application: ApplicationSnapshot, account: Account, by_master: bool, now_ms: int) -> Account:
+    """Give a user another session token and end the old one. Raises UserNotFound, and as `check_unended`."""
+    renewed = Change(session=new_session(application))
+
+    def change(before: Account) -> Change:
+        check_unended(account, before, by_master=by_master)
+        return renewed
+
+    return await in_database(storage.change, user=account.pk, change=change, now_ms=now_ms)
+
+
+def check_unended(account: Account, now: Account, *, by_master: bool) -> None:
+    """Raise Forbidden if a user's session, by which he asks, has ended since he was let in as `account`.
+
+    Else a stolen token would outlive its end in a request that waits, for a password to be hashed for instance.
+    """
+    if not by_master and now.session.seed != account.session.seed:
+        raise Forbidden
 
 
 def new_session(application: ApplicationSnapshot) -> Session:
