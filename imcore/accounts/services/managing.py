@@ -94,7 +94,8 @@ async def updating(
     token = None if session is None else sessions.token_of(application, session.seed)
 
     def store(more: Mapping[str, Any]) -> Updated:
-        wished = {**columns, **more}
+        # As what is asked: a child could be told to be the session token of its parent.
+        wished = {**columns, **profiles.columns_in(more)}
 
         def change(before: Account) -> Change:
             sessions.check_unended(account, before, by_master=visitor.is_master)

@@ -328,3 +328,22 @@ async def test_no_mail_is_sent(api: Api, path: str, body: Json, code: int) -> No
     await api.sign_up("tom", email="tom@example.com")
 
     assert (await api.ask("POST", path, body)).code == (400, code)
+
+
+@pytest.mark.parametrize("key", ["sessionToken", "password", "objectId", "createdAt", "className"])
+async def test_a_child_of_a_batch_becomes_no_column_that_the_server_writes(api: Api, key: str) -> None:
+    """`__children` names a column of the parent after all other columns were read."""
+    made = await api.sign_up("tom")
+    path, children = f"/1.1/classes/_User/{made['objectId']}", [{"className": "_File", "cid": "cat", "key": key}]
+    cat = {"__internalId": "cat", "url": "https://example.com/cat.png"}
+    tom = {"__internalId": made["objectId"], "__children": children}
+    requests = [
+        {"method": "POST", "path": "/1.1/classes/_File", "body": cat},
+        {"method": "PUT", "path": path, "body": tom},
+    ]
+
+    await api.ask("POST", "batch/save", {"requests": requests}, token=made["sessionToken"])
+
+    seen = (await api.ask("GET", f"users/{made['objectId']}")).body
+    assert seen.keys() <= {"objectId", "username", "createdAt", "updatedAt"}
+    assert seen["objectId"] == made["objectId"]
