@@ -85,16 +85,16 @@ def smaller(file: IO[bytes], wish: Wish) -> tuple[bytes, str] | None:
 
 @contextmanager
 def _opened(file: IO[bytes]) -> Iterator[Image.Image | None]:
-    try:
-        with warnings.catch_warnings():
-            # Its own bound is lower than ours; it has none that could be set for one image.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with warnings.catch_warnings():
+        # Its own bound of pixels is lower than ours; and a broken image could fill the log, with a line for each tag.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
             image = Image.open(file, formats=FORMATS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        yield None
-        return
-    with image:
-        yield image
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            yield None
+            return
+        with image:
+            yield image
 
 
 def _resized(image: Image.Image, wish: Wish) -> tuple[bytes, str] | None:

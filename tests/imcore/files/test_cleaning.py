@@ -60,7 +60,7 @@ def test_a_full_disk_does_not_stay_full_of_what_did_not_fit() -> None:
     incoming.file = open("/dev/full", "wb")  # noqa: SIM115 - closing it is what is tested
     incoming.write(b"meow")
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="No space left"):
         incoming.close()
 
     assert not incoming.path.exists()

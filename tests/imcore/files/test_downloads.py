@@ -1,5 +1,6 @@
 """Downloads: whole, in part, smaller, described; and never run by a browser."""
 
+import struct
 import zlib
 from io import BytesIO
 
@@ -271,6 +272,17 @@ async def test_a_large_photograph_is_made_smaller(application: Application) -> N
     granted = await uploaded(application, samples.image(8000, 6000, "JPEG"), name="cat.jpg")
 
     assert size_of(await ask("GET", granted["url"] + "?imageView/2/w/100/h/100")) == ("JPEG", 100, 75)
+
+
+async def test_an_image_with_broken_facts_about_itself_is_made_smaller(application: Application) -> None:
+    """Nothing is logged of them, which might be thousands of lines for each who asks; here a warning is an error."""
+    picture = samples.image()
+    tags = b"".join(struct.pack(">HHII", tag, 7, 2**31, 8) for tag in range(300, 320))
+    exif = b"MM\0*" + struct.pack(">IH", 8, 20) + tags + bytes(4)
+    chunk = len(exif).to_bytes(4) + b"eXIf" + exif + zlib.crc32(b"eXIf" + exif).to_bytes(4)
+    granted = await uploaded(application, picture[:33] + chunk + picture[33:], name="cat.png")
+
+    assert size_of(await ask("GET", granted["url"] + "?imageView/2/w/30")) == ("PNG", 30, 20)
 
 
 async def test_an_image_that_unfolds_to_gigabytes_is_left_alone(application: Application) -> None:
