@@ -79,7 +79,8 @@ async def updating(
 ) -> Write[Updated]:
     """Prepare a change of columns of a user, the password among them, as asked.
 
-    Raises as `own`, also if the session ends meanwhile; the errors of a column; UsernameTaken, EmailTaken, PhoneTaken, LinkedToAnother, ThirdPartyRefused.
+    Raises as `own`, also if the session ends meanwhile; the errors of a column; UsernameTaken, EmailTaken, PhoneTaken,
+    LinkedToAnother, ThirdPartyRefused.
     """
     account = await own(application=application, object_id=object_id, visitor=visitor)
     settings = application.of(AccountSettings)

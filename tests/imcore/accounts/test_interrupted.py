@@ -1,4 +1,4 @@
-"""What an administrator does while a request waits for a password to be hashed: a stolen session ends there and then."""
+"""What an administrator does while a request waits for a password to be hashed: a stolen session ends there."""
 
 import asyncio
 import threading
