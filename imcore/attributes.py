@@ -22,6 +22,9 @@ Path = tuple[str, ...]
 # Above what anyone nests by hand, below what any JSON writer on the way to a query's result takes (orjson: 254).
 DEPTH_MAX = 64
 
+# Of one Batch: each goes through the whole of a list.
+BATCH_MAX = 100
+
 # What JSON readers of all SDKs, and ours, take for an integer.
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**64 - 1
@@ -76,9 +79,14 @@ def applied(attributes: Mapping[str, Json], changes: Mapping[Path, Json]) -> dic
 
 def check_storable(attributes: Mapping[str, Json], *, max_bytes: int) -> None:
     """Return if attributes can be stored; raise UnfitAttributes if not."""
-    _check_storable(attributes, depth=0)
-    if len(orjson.dumps(attributes)) > max_bytes:
+    try:
+        size = len(orjson.dumps(attributes))
+    except orjson.JSONEncodeError:
+        raise UnfitAttributes(f"Attributes nest deeper than {DEPTH_MAX}.") from None
+    # First, since what follows looks at every value: of a request with twenty megabytes it would for seconds.
+    if size > max_bytes:
         raise UnfitAttributes(f"Attributes have at most {max_bytes} bytes as JSON.")
+    _check_storable(attributes, depth=0)
 
 
 def _check_storable(value: object, *, depth: int) -> None:
@@ -183,6 +191,8 @@ def _batch(found: Json, wanted: Json, path: Path) -> Json:
     steps = wanted.get("ops")
     if not isinstance(steps, list) or any(_operator(path, step) in (_replace, _batch) for step in steps):
         raise UnfitAttributes(f"{_written(path)}: Batch needs `ops`, a list of other operators.")
+    if len(steps) > BATCH_MAX:
+        raise UnfitAttributes(f"{_written(path)}: Batch has at most {BATCH_MAX} steps.")
     for step in steps:
         found = _operator(path, step)(found, step, path)
     return found

@@ -7,6 +7,9 @@ Middleware of Django's that knows both worlds changes threads twice for each req
 costs more than all that such a request does here.
 """
 
+import asyncio
+from typing import Any, NoReturn
+
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
 from django.http import HttpRequest, HttpResponseBase
@@ -27,4 +30,12 @@ class OneThread(BaseHandler):
 
 
 class Handler(OneThread, ASGIHandler):
-    """The server's."""
+    """The server's. What was asked is done, whether or not the caller waits for the answer."""
+
+    async def listen_for_disconnect(self, receive: Any) -> NoReturn:
+        """Never hear that the caller has left.
+
+        Django would cancel what is under way: a message would be stored, and no member be told of it.
+        """
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError

@@ -21,6 +21,7 @@ from imcore.objects import UnfitQuery
 
 Json = Any
 DEPTH_MAX: Final = 10
+CONDITIONS_MAX: Final = 200  # as of conversations; SQLite takes no thousand
 LIST_MAX: Final = 1000
 ORDER_MAX: Final = 5
 
@@ -132,6 +133,7 @@ def condition(where_text: str, columns: Mapping[str, Column]) -> Q:
         where = orjson.loads(where_text)
     except orjson.JSONDecodeError as error:
         raise UnfitQuery("where is not JSON.") from error
+    _check_number(where)
     return _every(where, columns, depth=0)
 
 
@@ -142,6 +144,18 @@ def order(order_text: str, columns: Mapping[str, Column], *last: str) -> list[st
     if len(keys) > ORDER_MAX or any(key.removeprefix("-") not in names for key in keys):
         raise UnfitQuery(f"order has at most {ORDER_MAX} of {', '.join(names)}.")
     return [("-" if key.startswith("-") else "") + names[key.removeprefix("-")] for key in keys] + list(last)
+
+
+def _check_number(where: Json) -> None:
+    left, number = [where], 0
+    while left:
+        one = left.pop()
+        for key, value in one.items() if isinstance(one, dict) else ():
+            parts = value if key in _LOGICAL and isinstance(value, list) else ()
+            left += parts
+            number += 1 + len(parts)
+        if number > CONDITIONS_MAX:
+            raise UnfitQuery(f"where has at most {CONDITIONS_MAX} conditions.")
 
 
 def _every(where: Json, columns: Mapping[str, Column], *, depth: int) -> Q:

@@ -47,8 +47,9 @@ def usable(attributes: dict[str, Any], settings: ConversationSettings) -> dict[s
     return kept
 
 
-def made_of_nothing(requested: dict[str, Any]) -> dict[str, Any]:
+def made_of_nothing(requested: dict[str, Any], settings: ConversationSettings) -> dict[str, Any]:
     """Return what an update makes of no attributes. Raises ConversationRequestInvalid."""
+    _check(requested, settings, ConversationRequestInvalid)
     try:
         return applied({}, {path_of(key): value for key, value in requested.items()})
     except UnfitAttributes as unfit:

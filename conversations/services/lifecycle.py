@@ -50,7 +50,9 @@ async def start(
     """
     if client_id == THE_APPLICATION:
         wanted = tuple(dict.fromkeys(member_ids))
-        attributes = attribute_rules.made_of_nothing(attributes)
+        attributes = attribute_rules.made_of_nothing(
+            {key: value for key, value in attributes.items() if key not in attribute_rules.RESERVED_KEYS}, settings
+        )
     else:
         wanted = tuple(dict.fromkeys([*member_ids, client_id]))
     check_client_ids(wanted)

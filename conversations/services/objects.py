@@ -23,7 +23,7 @@ from conversations.storage.where_tree import Column, Compare, Leaf
 from imcore import identifiers, limits
 from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
-from imcore.errors import BlockedByConversation, ConversationRequestInvalid
+from imcore.errors import BlockedByConversation, ConversationNotFound, ConversationRequestInvalid
 from imcore.objects import InvalidType, ReadOnlyKey, error_of
 from imcore.writes import Write
 
@@ -56,7 +56,8 @@ def creation(*, application: int, settings: ConversationSettings, columns: Json,
     """Prepare a conversation with these columns, which may be operators.
 
     `tr` makes it a chat room, `sys` a system conversation, `unique` finds the one of exactly these members, if there
-    is one. Only the first `members_max` members count. Raises InvalidType, ObjectTooLarge, ConversationRequestInvalid.
+    is one. Only the first `members_max` members count. To be stored, raises InvalidType, ObjectTooLarge,
+    ConversationRequestInvalid.
     """
     object_id = identifiers.object_id(now_ms)
 
@@ -65,7 +66,6 @@ def creation(*, application: int, settings: ConversationSettings, columns: Json,
         stored = conversations.create(application=application, kind=kind, new=new, now_ms=now_ms)
         return Created(*stored)
 
-    _new(object_id, columns, settings)
     return Write(store, lambda created: directory.remember(created.conversation))
 
 
@@ -86,6 +86,8 @@ async def writing(
     found = await directory.find(
         application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
     )
+    if found.kind is Kind.TEMPORARY:
+        raise ConversationNotFound("Temporary conversations are not of this class.")
     where = parse(where_text)
 
     def store(more: Json) -> Written:
@@ -178,7 +180,8 @@ def _changed(before: Columns, asked: Json, settings: ConversationSettings) -> Co
     for one in members:
         if one in before.roster.blocked and one not in before.members:
             raise BlockedByConversation(client_ids=(one,))
-    muted = tuple(one for one in _client_ids("mu", after.get("mu")) if one in set(members))
+    present = set(members)
+    muted = tuple(one for one in _client_ids("mu", after.get("mu")) if one in present)
     attributes = {key: value for key, value in after.items() if key not in attribute_rules.RESERVED_KEYS}
     return replace(before, creator=creator, members=members, muted=muted, attributes=attributes)
 
@@ -187,7 +190,10 @@ def _applied(document: dict[str, Any], asked: Json, settings: ConversationSettin
     try:
         wanted = {key: value for key, value in asked.items() if _is_column(key)}
         # Before anything looks into it: it may nest deeper than that can go. Lists of members count below.
-        check_storable(wanted, max_bytes=limits.REST_BODY_MAX_BYTES)
+        lists = {key: value for key, value in wanted.items() if key in _LISTS}
+        check_storable(lists, max_bytes=limits.REST_BODY_MAX_BYTES)
+        others = {key: value for key, value in wanted.items() if key not in _LISTS}
+        check_storable(others, max_bytes=settings.attributes_max_bytes)
         after = applied(document, {path_of(key): value for key, value in wanted.items()})
         kept = {key: value for key, value in after.items() if key not in _LISTS}
         check_storable(kept, max_bytes=settings.attributes_max_bytes)

@@ -65,8 +65,9 @@ def write(
 
 def _write_members(row: Conversation, roster: Roster, after: Columns, at_ms: int) -> Roster:
     """Let in and take out whom the new list says; return the roster after it, with the version it has then."""
-    added = tuple(one for one in after.members if one not in set(roster.members))
-    removed = tuple(one for one in roster.members if one not in set(after.members))
+    before, wanted = set(roster.members), set(after.members)
+    added = tuple(one for one in after.members if one not in before)
+    removed = tuple(one for one in roster.members if one not in wanted)
     if added:
         members.enter(row, added, at_ms)
         roster = members.with_members(row, roster, (*roster.members, *added), at_ms).roster

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 import orjson
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponseBase
-from django.urls import resolve
+from django.urls import Resolver404, resolve
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -28,7 +28,7 @@ from imcore.errors import ImError
 from imcore.rest.authentication import Who
 from imcore.rest.bodies import METHODS, body_of
 from imcore.rest.endpoints import endpoint
-from imcore.rest.exceptions import BadParameter, UpstreamFailed, body_of_error
+from imcore.rest.exceptions import BadParameter, NotFound, UpstreamFailed, body_of_error
 from imcore.rest.middleware import plain
 from imcore.rest.openapi import OBJECT, STRING, array, record
 from imcore.rest.upstream import is_safe
@@ -80,7 +80,7 @@ def read(one: object) -> Asked:
     bare, _, query = path.partition("?")
     named = parse_qsl(query, keep_blank_values=True)
     try:
-        named += [(key, _text(value)) for key, value in (params or {}).items()]
+        named += [(key, _text(value)) for key, value in (params or {}).items() if value is not None]
         return Asked(method.upper(), plain(unquote(bare)), urlencode(named), orjson.dumps(body or {}))
     except orjson.JSONEncodeError:
         # Whoever reads JSON takes deeper nesting than whoever writes it.
@@ -100,7 +100,10 @@ def _answered(request: Request, one: object) -> dict[str, Any]:
 
 
 def _response(request: Request, asked: Asked) -> HttpResponseBase:
-    found = resolve(asked.path)
+    try:
+        found = resolve(asked.path)
+    except Resolver404:
+        raise NotFound from None
     response = found.func(_inner(request, asked), *found.args, **found.kwargs)
     if inspect.isawaitable(response):
         response = in_async(_awaited, response)

@@ -123,6 +123,8 @@ def projection_of(request: Request) -> Projection:
         raise UnfitQuery(f"include goes {limits.REST_INCLUDE_DEPTH} levels deep.")
     if len(include) > limits.REST_INCLUDES_MAX:
         raise UnfitQuery(f"include has at most {limits.REST_INCLUDES_MAX} columns.")
+    if len(keys) > limits.REST_KEYS_MAX:
+        raise UnfitQuery(f"keys has at most {limits.REST_KEYS_MAX} columns.")
     return Projection(
         wanted=tuple(name for name in keys if not name.startswith("-")),
         unwanted=tuple(name.removeprefix("-") for name in keys if name.startswith("-")),
@@ -204,40 +206,49 @@ def _read_cursor(text: str) -> str:
 
 def projected(caller: Caller, projection: Projection, results: Sequence[Json]) -> list[Json]:
     """Return of each object what is asked for."""
-    followed = in_async(included, caller, projection.include, results) if projection.include else results
+    followed = included(caller, projection.include, results) if projection.include else results
     return [_kept(one, projection) for one in followed]
 
 
-async def included(caller: Caller, include: Sequence[tuple[str, ...]], results: Sequence[Json]) -> list[Json]:
+def included(caller: Caller, include: Sequence[tuple[str, ...]], results: Sequence[Json]) -> list[Json]:
     """Return objects with the pointers at these paths expanded; a pointer that leads nowhere stays as it is.
 
-    One read for each class and level, however many objects there are.
+    One read for each class and level, however many objects there are. Raises UnfitQuery for more than
+    REST_INCLUDED_MAX_BYTES: many pointers may lead to one large object, and those in it to others.
     """
-    expanded = copy.deepcopy(list(results))
+    expanded, left = copy.deepcopy(list(results)), limits.REST_INCLUDED_MAX_BYTES
     prefixes = {path[:depth] for path in include for depth in range(1, len(path) + 1)}
     for path in sorted(prefixes, key=len):
         pointers = [pointer for one in expanded for pointer in _pointers(one, path)]
         for class_name in {pointer["className"] for pointer in pointers}:
-            await _expand(caller, class_name, [one for one in pointers if one["className"] == class_name])
+            left -= _expand(caller, class_name, [one for one in pointers if one["className"] == class_name], left)
     return expanded
 
 
-async def _expand(caller: Caller, class_name: str, pointers: Sequence[Json]) -> None:
+def _expand(caller: Caller, class_name: str, pointers: Sequence[Json], at_most: int) -> int:
+    """Put objects in the place of pointers to them, and return how many bytes these are as JSON."""
     reader = _readers.get(class_name)
     if reader is None:
-        return
+        return 0
     wanted = list(dict.fromkeys(pointer["objectId"] for pointer in pointers))[: limits.REST_PAGE_MAX]
-    found = await reader(caller, wanted)
+    found = in_async(reader, caller, wanted)
+    sizes = {object_id: len(orjson.dumps(one)) for object_id, one in found.items()}
+    size = sum(sizes.get(pointer["objectId"], 0) for pointer in pointers)
+    if size > at_most:
+        raise UnfitQuery(f"What is included has more than {limits.REST_INCLUDED_MAX_BYTES} bytes; ask for fewer.")
     for pointer in pointers:
         if pointer["objectId"] in found:
             pointer.update(copy.deepcopy(found[pointer["objectId"]]))
+    return size
 
 
 def _pointers(value: Any, path: Sequence[str]) -> Iterator[Json]:
     """Yield the pointers at a path, those in a list too."""
     if isinstance(value, list):
+        # Not those of lists in lists, with which an answer could nest deeper than JSON is written.
         for one in value:
-            yield from _pointers(one, path)
+            if isinstance(one, dict):
+                yield from _pointers(one, path)
     elif isinstance(value, dict) and path:
         yield from _pointers(value.get(path[0]), path[1:])
     elif isinstance(value, dict) and value.get("__type") in POINTERS and _is_pointer(value):

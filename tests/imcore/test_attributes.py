@@ -141,6 +141,7 @@ def test_an_operator_makes_of_a_value(old: Json, operator: Json, new: Json) -> N
     [
         {"__op": "Batch"},
         {"__op": "Batch", "ops": [1]},
+        {"__op": "Batch", "ops": [{"__op": "Add", "objects": []}] * 101},
         {"__op": "Batch", "ops": [{"__op": "Batch", "ops": []}]},
         {"__op": "Batch", "ops": [{"__op": "Add", "objects": [2]}, {"__op": "Increment", "amount": 1}]},
         {"__op": "AddRelation", "objects": []},

@@ -95,6 +95,26 @@ async def test_what_is_no_request_is_answered_so(application: Application, one: 
     assert answer["error"]["code"] == 1
 
 
+@pytest.mark.parametrize("path", ["/1.1/", "/1.1//", "/1.1/?x=1", "/1.1/x\ny", "/1.1/%0a"])
+async def test_a_path_that_leads_nowhere_is_answered_in_its_place(application: Application, path: str) -> None:
+    """The others are answered all the same."""
+    nowhere, date = await batch(
+        application, {"method": "GET", "path": path}, {"method": "GET", "path": "/1.1/date", "params": {"x": None}}
+    )
+
+    assert nowhere == {"error": {"code": 404, "error": "Not found."}}
+    assert "success" in date
+
+
+async def test_a_parameter_that_is_null_is_absent(application: Application) -> None:
+    """rest-api 3.2."""
+    params = {"where": None, "count": None, "limit": None, "keys": None}
+
+    [answer] = await batch(application, {"method": "GET", "path": CLASS, "params": params})
+
+    assert answer == {"success": {"results": []}}
+
+
 @pytest.mark.parametrize("path", [BATCH, SAVE])
 @pytest.mark.parametrize("requests", [None, 5, {}, "x", [{}] * (limits.REST_BATCH_MAX + 1)])
 async def test_a_batch_is_a_list_and_bounded(application: Application, path: str, requests: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 
 from conversations.models import Conversation
+from imcore import limits
 from imcore.bridge import in_database
 from imcore.models import Application
 from tests.conversations.api.objects import CLASS, ask, made, names, refused, row
@@ -221,3 +222,41 @@ async def test_an_unknown_operator_is_named(application: Application) -> None:
     answer = await call("GET", CLASS, master_of(application), where='{"a": {"$near": 1}}')
 
     assert "$near" in answer.json()["error"]
+
+
+def pointer(object_id: str) -> dict[str, str]:
+    """Return a pointer to a conversation."""
+    return {"__type": "Pointer", "className": "_Conversation", "objectId": object_id}
+
+
+async def test_what_is_included_is_bounded(application: Application) -> None:
+    """A conversation holds more pointers to another, which is large, than can be answered."""
+    large = await made(application, x="x" * 100_000)
+    small = await made(application, x="x")
+    object_id = await made(application, few=[pointer(large)] * 2, many=[pointer(large)] * 1000, small=[pointer(small)])
+
+    found = await row(application, object_id, include="few,small", keys="few,small")
+    assert [len(one["x"]) for one in (*found["few"], *found["small"])] == [100_000, 100_000, 1]
+    assert await refused(application, "GET", f"{CLASS}/{object_id}", include="many") == (400, 1)
+    assert await refused(application, "GET", CLASS, include="few,many") == (400, 1)
+
+
+async def test_pointers_in_lists_of_lists_stay(application: Application) -> None:
+    """Else an answer might nest deeper than JSON is written."""
+    inner = await made(application, x=1)
+    object_id = await made(application, a=[[pointer(inner)], pointer(inner)])
+
+    nested, direct = (await row(application, object_id, include="a"))["a"]
+
+    assert nested == [pointer(inner)]
+    assert direct["x"] == 1
+
+
+async def test_keys_are_few(application: Application) -> None:
+    """Each is looked for in every object; a batch has no bound on a text."""
+    params = {"keys": ",".join(["name"] * (limits.REST_KEYS_MAX + 1))}
+    requests = [{"method": "GET", "path": CLASS, "params": params}]
+
+    [answer] = await ask(application, "POST", "/1.1/batch", {"requests": requests})
+
+    assert answer["error"]["code"] == 1

@@ -10,8 +10,9 @@ from imcore.models import Application
 from imcore.protocol.message_pb2 import BlacklistCommand, CommandType, ConvCommand, DirectCommand, OpType
 from tests.conftest import SignIn
 from tests.conversations.api.objects import CLASS, ask, made, refused, row
+from tests.conversations.talking import start
 from tests.messaging.signing_in import ObeySettings
-from tests.messaging.support import another_application
+from tests.messaging.support import another_application, heard, say
 from tests.restclient import app_of, call, master_of
 
 # Deeper than anything may nest that is stored.
@@ -290,3 +291,28 @@ async def test_another_application_sees_and_changes_nothing(application: Applica
     assert await refused(other, "PUT", path, {"name": "B"}) == (400, 4303)
     await ask(other, "DELETE", path)
     assert (await row(application, object_id))["name"] == "A"
+
+
+async def test_a_temporary_conversation_is_no_row(application: Application, signed_in: SignIn) -> None:
+    """rest-api 8: it is not in the class, and a write would be to one without members."""
+    tom = await signed_in("tom")
+    cid = (await start(tom, "jerry", tempConv=True)).cid
+    jerry = await signed_in("jerry")
+    item = {"method": "PUT", "path": f"{CLASS}/{cid}", "body": {"name": "x"}}
+
+    assert await refused(application, "PUT", f"{CLASS}/{cid}", {"name": "x"}) == (400, 4303)
+    assert await refused(application, "POST", "/1.1/batch/save", {"requests": [item]}) == (400, 4303)
+
+    await say(tom, cid, "hello")
+    assert (await heard(jerry)).msg == "hello"
+
+
+async def test_a_list_is_changed_in_few_steps(application: Application) -> None:
+    """Each goes through the whole of it, while the conversation is locked."""
+    object_id = await made(application, m=["amy"])
+    steps = [{"__op": "AddUnique", "objects": [str(number)]} for number in range(101)]
+
+    for key in ("m", "x"):
+        path, change = f"{CLASS}/{object_id}", {key: {"__op": "Batch", "ops": steps}}
+        assert await refused(application, "PUT", path, change) == (400, 111)
+    assert (await row(application, object_id))["m"] == ["amy"]

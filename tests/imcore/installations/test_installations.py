@@ -268,6 +268,17 @@ async def test_a_condition_that_cannot_be_read_is_refused(application: Applicati
     assert named in answer.json()["error"]
 
 
+@pytest.mark.parametrize("part", [{"badge": 1}, {}, {"$and": [{"badge": 1}]}])
+@pytest.mark.parametrize("key", ["$or", "$nor", "$and"])
+async def test_a_condition_has_few_parts(application: Application, key: str, part: Any) -> None:
+    """No database takes thousands, and SQLite no thousand."""
+    assert await found(application, where=json.dumps({key: [part] * 40})) is not None
+
+    answer = await call("GET", "/1.1/installations", master_of(application), where=json.dumps({key: [part] * 1000}))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, 1)
+
+
 @pytest.mark.parametrize("order", ["channels", "mood", "a,b", ",".join(["vendor"] * 6)])
 async def test_an_order_that_there_is_not_is_refused(application: Application, order: str) -> None:
     answer = await call("GET", PATH, master_of(application), order=order)

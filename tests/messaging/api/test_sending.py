@@ -1,14 +1,20 @@
 """What back ends say in clients' names (rest-api 8.7; 9 for 1.1)."""
 
+import asyncio
 import json
 import re
+import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from conversations.models import Conversation
 from conversations.policy import Kind
 from conversations.storage import members, moderation
+from imcore import bridge
+from imcore.asgi import application as server
 from imcore.bridge import in_database
 from imcore.models import Application, RestSettings
 from tests.conftest import SignIn
@@ -17,6 +23,7 @@ from tests.conversations.rooming import room_of
 from tests.conversations.talking import add
 from tests.messaging.api.saying import (
     CHAT_ROOMS,
+    CONVERSATIONS,
     acknowledgement,
     ask,
     attempt,
@@ -27,7 +34,8 @@ from tests.messaging.patching import unread, whole
 from tests.messaging.signing_in import ObeySettings
 from tests.messaging.storage.drafts import everybody
 from tests.messaging.support import another_application, heard, history, say, started, texts
-from tests.restclient import app_of, call
+from tests.restclient import app_of, call, master_of
+from tests.waiting import until
 
 OLD = "/1.1/rtm/messages"
 
@@ -51,6 +59,43 @@ async def test_a_message_reaches_members_and_the_senders_own_devices(
     await mary.nothing_more()
     assert [item.msgId for item in await history(jerry, cid)] == [ack.uid]
     assert await unread(cid) == {"tom": (0, False), "jerry": (1, False)}
+
+
+async def test_a_message_is_sent_though_its_caller_hangs_up(application: Application, signed_in: SignIn) -> None:
+    """Whoever waits no longer for the answer has said it all the same: to those on line, too."""
+    cid = await started(application, "tom", "jerry")
+    jerry = await signed_in("jerry")
+    body = json.dumps({"from_client": "tom", "message": "hello"}).encode()
+    headers = {"Host": "testserver", **master_of(application)}
+    scope: Any = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/1.2/rtm/{CONVERSATIONS}/{cid}/messages",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
+    free = threading.Event()
+    busy = [asyncio.create_task(in_database(free.wait)) for _ in range(settings.DATABASE_THREADS)]
+
+    has_left = asyncio.Event()
+
+    async def caller() -> AsyncIterator[Any]:
+        yield {"type": "http.request", "body": body}
+        await has_left.wait()
+        yield {"type": "http.disconnect"}
+
+    async def nobody(message: Any) -> None:
+        pass
+
+    request = asyncio.create_task(server(scope, caller().__anext__, nobody))
+    # The message waits for the database.
+    await until(bridge._threads._work_queue.qsize)
+    has_left.set()
+    asyncio.get_running_loop().call_later(0.1, free.set)
+    await asyncio.gather(request, *busy)
+
+    assert (await heard(jerry)).msg == "hello"
+    assert [item.data for item in await history(jerry, cid)] == ["hello"]
 
 
 async def test_no_sync_leaves_the_senders_devices_out(application: Application, signed_in: SignIn) -> None:
