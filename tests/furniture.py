@@ -27,8 +27,12 @@ def furniture(client_id: str, marker: str = "furniture") -> Furniture:
     said = yield f"/1.2/rtm/conversations/{normal}/messages", {"from_client": client_id, "message": marker}
     yield f"/1.2/rtm/service-conversations/{service}/subscribers", {"client_id": client_id}
     yield f"/1.2/rtm/service-conversations/{service}/broadcasts", {"from_client": "service", "message": marker}
-    spoken = {"from_client": "service", "message": marker, "to_clients": [client_id]}
-    yield f"/1.2/rtm/service-conversations/{service}/messages", spoken
+    in_room = yield (
+        f"/1.2/rtm/chatrooms/{families['chatrooms']}/messages",
+        {"from_client": client_id, "message": marker},
+    )
+    told = {"from_client": client_id, "message": marker, "to_clients": [client_id, "jerry"]}
+    spoken = yield f"/1.2/rtm/service-conversations/{service}/messages", told
     broadcast = yield "/1.2/rtm/broadcasts", {"from_client": "service", "conv_id": service, "message": marker}
     role = yield f"/1.2/rtm/conversations/{normal}/member-infos", {"clientId": client_id, "role": "Manager"}
     user = yield "/1.1/users", {"username": f"{marker} {client_id}", "password": "a password", "column": marker}
@@ -36,6 +40,8 @@ def furniture(client_id: str, marker: str = "furniture") -> Furniture:
     file = yield "/1.1/files", {"name": marker, "url": f"https://files.example.com/{marker}"}
     return {
         **families,
+        # The message of each family.
+        "said": {"conversations": said, "chatrooms": in_room, "service-conversations": spoken},
         "client_id": client_id,
         "client_ids": [client_id],
         "clientId": client_id,
@@ -57,6 +63,8 @@ def furniture(client_id: str, marker: str = "furniture") -> Furniture:
         "to_peers": [client_id, "jerry"],
         "info_id": role["objectId"],
         "session_token": user["sessionToken"],
+        "password": "a password",
+        "old_password": "a password",
         "username": f"{marker} {client_id}",
         "users": user["objectId"],
         "_User": user["objectId"],
@@ -76,7 +84,11 @@ def values_for(path: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
     for before, part in pairwise(path.split("/")):
         if part.startswith("{") and before in values:
             ids[part.strip("{}")] = values[before]
-    return {**values, **ids, "client_id": values["client_id"]}
+    said = next((said for family, said in values["said"].items() if f"/{family}/" in path), None)
+    message = {"message_id": said["msg-id"], "timestamp": said["timestamp"]} if said else {}
+    if "/patch/" in path:  # which services do not have
+        message["conv_id"] = values["conversations"]
+    return {**values, **message, **ids, "client_id": values["client_id"]}
 
 
 def furnished(steps: Furniture, ask: Callable[[str, Mapping[str, Any]], Made]) -> Made:

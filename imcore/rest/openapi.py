@@ -75,6 +75,46 @@ class OperationSchema(AutoSchema):
         return "_".join([self.method.lower(), *re.findall(r"[A-Za-z0-9]+", without_version)])
 
 
+# What the page proposes for the fields of a body, by name; where a field has other names too, for one of them.
+EXAMPLES: Final[Mapping[str, Any]] = {
+    "m": ["tom", "jerry"],
+    "name": "Lunch",
+    "attr": {"topic": "food"},
+    "client_id": "tom",
+    "clientId": "jerry",
+    "client_ids": ["jerry"],
+    "peers": ["tom", "jerry"],
+    "from_client": "tom",
+    "to_clients": ["jerry"],
+    "message": '{"_lctype":-1,"_lctext":"Hello"}',
+    "timestamp": 1767323045006,
+    "conv_id": "66a0f1e2c3d4b5a697887766",
+    "message_id": "qNkRkFWOeSqP65S9fDyHJw",
+    "msg-id": "qNkRkFWOeSqP65S9fDyHJw",
+    "data": '{"_lctype":-1,"_lctext":"Hello"}',
+    "role": "Manager",
+    "ttl": 60,
+    "reason": "bye",
+    "url": "https://example.com/cat.png",
+    "username": "amy",
+    "password": "a long password",
+    "old_password": "a long password",
+    "new_password": "a longer password",
+    "email": "amy@example.com",
+    "session_token": "02jfc9kfabp7twrm07q3bk4gk",
+    "deviceType": "android",
+    "installationId": "a-device",
+    "channels": ["news"],
+    "requests": [
+        {
+            "method": "POST",
+            "path": "/1.1/classes/_Installation",
+            "body": {"__internalId": "it", "installationId": "a-device", "deviceType": "android"},
+        }
+    ],
+}
+
+
 def array(of: Schema) -> Schema:
     """Describe a list."""
     return {"type": "array", "items": of}
@@ -106,6 +146,8 @@ def describe(
     module = view.__module__.rpartition(".")[2]
     fields = {**needs, **takes}
     body = {"type": "object", "properties": fields, **({"required": sorted(needs)} if needs else {})}
+    if example := {name: EXAMPLES[name] for name in fields if name in EXAMPLES}:
+        body["example"] = example
     client = {"client_id": CLIENT_ID} if who is Who.CLIENT else {}
     queried = {**client, **(fields if in_query else {})}
     return extend_schema(
