@@ -10,6 +10,7 @@ from imcore.protocol.message_pb2 import CommandType
 from tests.conversations.talking import add
 from tests.faults.conftest import TwoNodes
 from tests.faults.talking import own
+from tests.faults.test_clients_on_two_nodes import ask
 from tests.imclient import ImClient, OverSocket, sign_in
 from tests.messaging.returning import OFFLINE_PUSH
 from tests.processes import Server
@@ -68,6 +69,17 @@ async def wires() -> AsyncIterator[list[OverSocket]]:
     await asyncio.gather(*(wire.close() for wire in made), return_exceptions=True)
 
 
+@pytest.fixture
+async def service(two_nodes: TwoNodes) -> AsyncIterator[str]:
+    """A system conversation. What it said to everybody is deleted: it would come to the clients of all tests after."""
+    server = two_nodes.first
+    made = await asyncio.to_thread(server.manage, "shell", "-c", _MAKE.format(app_id=server.app_id))
+    cid = made.split("made ")[1].strip()
+    yield cid
+    for broadcast in await ask(server, "GET", f"broadcasts?conv_id={cid}"):
+        await ask(server, "DELETE", f"broadcasts/{broadcast['msg-id']}")
+
+
 async def on(
     wires: list[OverSocket], server: Server, client_id: str, subprotocols: tuple[str, ...] = NEW, **session: Any
 ) -> ImClient:
@@ -84,12 +96,11 @@ async def quiet(client: ImClient) -> None:
 
 
 async def test_what_a_service_says_reaches_each_device_once_on_whatever_node(
-    two_nodes: TwoNodes, wires: list[OverSocket]
+    two_nodes: TwoNodes, wires: list[OverSocket], service: str
 ) -> None:
     """Checklist 31, 33: those on line at once, on two devices; who comes to the other node later is told once."""
     first, second = two_nodes.first, two_nodes.second
-    made = await asyncio.to_thread(first.manage, "shell", "-c", _MAKE.format(app_id=first.app_id))
-    cid = made.split("made ")[1].strip()
+    cid = service
     here, there, away, old, old_away = [own(name) for name in ("here", "there", "away", "old", "old-away")]
     devices = [
         await on(wires, first, here),

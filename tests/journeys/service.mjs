@@ -40,8 +40,9 @@ const arrival = next(Sam, Event.MESSAGE, (message) => message.text === 'I have a
 await chat.send(new TextMessage('I have asked'));
 await arrival;
 assert.deepEqual(heard, ['I have asked']);
-assert.deepEqual(texts(await service.queryMessages()), []);
-ok('what I send reaches no other subscriber, and is in no history');
+assert.deepEqual(texts(await service.queryMessages()), ['Will it rain?']);
+assert.deepEqual(texts(await sams.queryMessages()), []);
+ok('what I send reaches no other subscriber, and is in no history but mine');
 
 await hears(() => service.mute(), []);
 await service.fetch();
