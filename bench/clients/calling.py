@@ -131,7 +131,7 @@ def views(port: int, in_flight: int) -> Calls:
 
 def pages(port: int, in_flight: int, *, depth: float) -> Calls:
     """Read a page of the long conversation, from so far down: 0 is its newest message, 1 its oldest."""
-    start_ms = HISTORY_START_MS + round((1 - depth) * (HISTORY_MESSAGES - PAGE)) + PAGE
+    start_ms = HISTORY_START_MS + round((1 - depth) * (HISTORY_MESSAGES - PAGE)) + PAGE + 1
     path = f"/1.2/rtm/conversations/{HISTORY_CONVERSATION}/messages?limit={PAGE}&timestamp={start_ms}"
 
     def check(body: bytes) -> None:
