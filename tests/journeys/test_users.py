@@ -17,7 +17,7 @@ Applications = Callable[..., dict[str, str]]
 
 @pytest.mark.parametrize("signed", ["off", "on"])
 def test_users_sign_up_and_talk(server: Server, application_with: Applications, signed: str) -> None:
-    """Checklist 42, 46, 47, whether or not the application wants signatures."""
+    """Checklist 42, 46, 47, and 71 of the protocol, whether or not the application wants signatures."""
     application = application_with(f"sign_login={signed}")
     environment = environment_of(server, FIVE) | application | {"SIGNED": "1" if signed == "on" else "0"}
 
