@@ -130,19 +130,8 @@ def changed(conversation_id: str, updated_ms: int) -> Response:
 
 
 def _page(request: Request, kind: Kind | None) -> Response:
-    caller = allowed(request, "find")
-    asked = objects.query_of(request)
-    found, count = in_async(
-        queries.page,
-        application=caller.application.pk,
-        kind=kind,
-        where_text=asked.where,
-        order_text=asked.order or "-updatedAt",
-        limit=asked.limit,
-        skip=asked.skip,
-        counts=asked.counts,
-    )
-    return objects.answer(request, asked, [conversation_row(one) for one in found], count)
+    allowed(request, "find")
+    return objects.listed(request, queries.page, conversation_row, order="-updatedAt", kind=kind)
 
 
 def _whole(conversation: ConversationInfo) -> Response:

@@ -54,18 +54,8 @@ def create(request: Request) -> Response:
 @endpoint(Who.APPLICATION, takes=LIST, answers=FOUND)
 def find(request: Request) -> Response:
     """List conversations of all kinds."""
-    asked = objects.query_of(request)
-    found, count = in_async(
-        queries.page,
-        application=allowed(request, "find").application.pk,
-        kind=None,
-        where_text=asked.where,
-        order_text=asked.order or "objectId",
-        limit=asked.limit,
-        skip=asked.skip,
-        counts=asked.counts,
-    )
-    return objects.answer(request, asked, [conversation_row(one) for one in found], count)
+    allowed(request, "find")
+    return objects.listed(request, queries.page, conversation_row, order="objectId", kind=None)
 
 
 @endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
@@ -86,9 +76,8 @@ def scan(request: Request) -> Response:
 @endpoint(Who.APPLICATION, takes=PROJECTION)
 def read(request: Request, object_id: str) -> Response:
     """Answer a conversation, or an empty object if there is none."""
-    caller, projection = allowed(request, "find"), objects.projection_of(request)
-    found = in_async(read_by_ids, caller, [object_id])
-    return Response(objects.projected(caller, projection, [found.get(object_id, {})])[0])
+    allowed(request, "find")
+    return objects.read(request, "_Conversation", object_id)
 
 
 @endpoint(Who.APPLICATION, takes=COLUMNS, answers=WRITTEN)

@@ -1,7 +1,7 @@
 """Lists of objects as storage SDKs ask for them, whatever the class (rest-api 6.1, 6.3).
 
-    asked = objects.query_of(request)                      where, limit, skip, order, count, keys, include
-    return objects.answer(request, asked, results, count)  … and what of each object is answered
+    return objects.listed(request, service.page, _row)     where, limit, skip, order, count, keys, include
+    return objects.read(request, "_Class", object_id)      one of them, as `readable` says
 
     asked = objects.scan_of(request)                       the same by objectId, however many there are
     return objects.scanned(request, asked, results)
@@ -16,7 +16,7 @@ import copy
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from rest_framework.request import Request
@@ -33,6 +33,9 @@ from imcore.rest.parameters import Parameters
 Json = dict[str, Any]
 # The objects of a class with these ids that the caller may see, by id.
 Reader = Callable[[Caller, Sequence[str]], Coroutine[Any, Any, Mapping[str, Json]]]
+FoundT = TypeVar("FoundT")
+# What of a class matches, a page of it, and how many there are in all.
+Page = Callable[..., Coroutine[Any, Any, tuple[Sequence[FoundT], int]]]
 
 PROJECTION: Final[Mapping[str, Schema]] = {"keys": STRING, "include": STRING, "returnACL": BOOLEAN}
 LIST: Final[Mapping[str, Schema]] = {"where": STRING, "order": STRING, "count": BOOLEAN, **PAGING, **PROJECTION}
@@ -146,10 +149,32 @@ def fetches(request: Request) -> bool:
     return Parameters({}, request.query_params).boolean("fetchWhenSave", False)
 
 
-def answer(request: Request, asked: Query, results: Sequence[Json], count: int) -> Response:
-    """Return the answer that is a list; `count` is how many match in all."""
-    found = projected(caller_of(request), asked.projection, results)
-    return Response({"results": found, "count": count} if asked.counts else {"results": found})
+def listed(
+    request: Request, page: Page[FoundT], row: Callable[[FoundT], Json], *, order: str = "", **more: Any
+) -> Response:
+    """Answer a list: what `page` of a service finds, each written by `row`; in `order` if no other is asked for.
+
+    Raises BadParameter, UnfitQuery, and what `page` raises.
+    """
+    caller, asked = caller_of(request), query_of(request)
+    found, count = in_async(
+        page,
+        application=caller.application.pk,
+        where_text=asked.where,
+        order_text=asked.order or order,
+        limit=asked.limit,
+        skip=asked.skip,
+        counts=asked.counts,
+        **more,
+    )
+    results = projected(caller, asked.projection, [row(one) for one in found])
+    return Response({"results": results, "count": count} if asked.counts else {"results": results})
+
+
+def read(request: Request, class_name: str, object_id: str) -> Response:
+    """Answer an object of a class that is readable; an empty one if there is none, or not for the caller."""
+    caller, projection = caller_of(request), projection_of(request)
+    return Response(projected(caller, projection, [in_async(read_one, caller, class_name, object_id)])[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,7 @@ from messaging.services.sys_messages import Found
 @endpoint(Who.MASTER, takes=LIST, answers=FOUND)
 def find(request: Request) -> Response:
     """List messages to system conversations."""
-    asked = objects.query_of(request)
-    found, count = in_async(
-        sys_messages.page,
-        application=caller_of(request).application.pk,
-        where_text=asked.where,
-        order_text=asked.order,
-        limit=asked.limit,
-        skip=asked.skip,
-        counts=asked.counts,
-    )
-    return objects.answer(request, asked, [_row(one) for one in found], count)
+    return objects.listed(request, sys_messages.page, _row)
 
 
 @endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
@@ -53,9 +43,7 @@ def scan(request: Request) -> Response:
 @endpoint(Who.MASTER, takes=PROJECTION)
 def read(request: Request, object_id: str) -> Response:
     """Answer a message, or an empty object if there is none."""
-    caller, projection = caller_of(request), objects.projection_of(request)
-    found = in_async(read_by_ids, caller, [object_id])
-    return Response(objects.projected(caller, projection, [found.get(object_id, {})])[0])
+    return objects.read(request, "_SysMessage", object_id)
 
 
 @objects.readable("_SysMessage")

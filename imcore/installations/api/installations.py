@@ -51,25 +51,13 @@ def update(request: Request, object_id: str) -> Response:
 @endpoint(Who.APPLICATION, takes=PROJECTION)
 def read(request: Request, object_id: str) -> Response:
     """Answer an installation, or an empty object if there is none."""
-    caller, projection = caller_of(request), objects.projection_of(request)
-    found = in_async(read_by_ids, caller, [object_id])
-    return Response(objects.projected(caller, projection, [found.get(object_id, {})])[0])
+    return objects.read(request, "_Installation", object_id)
 
 
 @endpoint(Who.MASTER, takes=LIST, answers=FOUND)
 def find(request: Request) -> Response:
     """List installations."""
-    asked = objects.query_of(request)
-    found, count = in_async(
-        services.page,
-        application=caller_of(request).application.pk,
-        where_text=asked.where,
-        order_text=asked.order,
-        limit=asked.limit,
-        skip=asked.skip,
-        counts=asked.counts,
-    )
-    return objects.answer(request, asked, [_row(one) for one in found], count)
+    return objects.listed(request, services.page, _row)
 
 
 @endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
