@@ -7,9 +7,10 @@ import pytest
 
 from tests.processes import Server, engine
 
+# The test run itself answers pings: it must be in time whatever else its machine does.
 BOUNDS = {
-    "IMCORE_PING_SECONDS": "0.2",
-    "IMCORE_PONG_SECONDS": "0.3",
+    "IMCORE_PING_SECONDS": "0.5",
+    "IMCORE_PONG_SECONDS": "3",
     "IMCORE_LOGIN_SECONDS": "2",
     "IMCORE_FRAME_MAX_BYTES": "16384",
     "IMCORE_OUTBOUND_MAX_BYTES": "65536",
