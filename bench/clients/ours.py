@@ -60,7 +60,7 @@ class Client(WebSocket):
             conv.transient = True
         return self.ask(self.about(OpType.start, conv)).convMessage.cid
 
-    def about(self, op: OpType.ValueType, conv: ConvCommand) -> GenericCommand:
+    def about(self, op: OpType, conv: ConvCommand) -> GenericCommand:
         """Return this client's command about a conversation."""
         return GenericCommand(cmd=CommandType.conv, op=op, peerId=self.client_id, i=SERIAL, convMessage=conv)
 
@@ -99,7 +99,7 @@ def crossing(port: int, count: int, *, is_leaving: bool) -> Load:
     clients = [Client(port, f"guest-{number}") for number in range(count)]
     conversation_id = clients[0].start_conversation([], is_room=True)
 
-    def lanes(op: OpType.ValueType) -> list[Lane[Client]]:
+    def lanes(op: OpType) -> list[Lane[Client]]:
         return [
             Lane(client, [], WebSocket.frame(client.about(op, conv).SerializeToString()))
             for client in clients
