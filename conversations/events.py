@@ -84,13 +84,14 @@ class RoleChanged(RosterChanged):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttributesUpdated(ConversationChanged):
-    """Attributes were changed, to `attributes_version`.
+    """Attributes were changed, to `attributes_version`; no change of the conversation before it is after `before_ms`.
 
     `requested` is what was asked for, operators and dotted keys included; `modified` has the touched top-level keys
     with their new values. `audience` hears of it: the members, or those in the room, or who subscribed.
     """
 
     attributes_version: int
+    before_ms: int
     requested: dict[str, Any]
     modified: dict[str, Any]
     audience: tuple[str, ...]

@@ -39,6 +39,7 @@ class Conversation(models.Model):
     member_count = models.PositiveIntegerField(default=0, editable=False)
     # Rises with every change of who stands how here: members, roles, silences, blocks.
     members_version = models.PositiveBigIntegerField(default=1, editable=False)
+    # Rises with every change of the attributes that members are told of, so that they hear of them in order.
     attributes_version = models.PositiveBigIntegerField(default=1, editable=False)
     # A role was given here once: from then on the owner cannot leave (realtime-protocol 4.7).
     has_roles = models.BooleanField(default=False, editable=False)

@@ -27,7 +27,9 @@ def _place(event: events.RosterChanged) -> Order:
 
 
 def _place_of_attributes(event: events.AttributesUpdated) -> Order:
-    return Order(f"attributes/{event.conversation}", event.attributes_version)
+    # A conversation begins with version 1, of which nobody is told.
+    position = event.attributes_version - 1
+    return Order(f"attributes/{event.conversation}", position, at_ms=event.at_ms, before_ms=event.before_ms)
 
 
 @encoder(events.MembersAdded, order=_place)

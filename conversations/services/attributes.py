@@ -124,6 +124,7 @@ async def update(
         by=client_id,
         at_ms=after.updated_ms,
         attributes_version=changed.version,
+        before_ms=changed.before_ms,
         requested=requested,
         modified=changed.modified,
         audience=(room(after.pk),) if kind is Kind.CHAT_ROOM else after.members,

@@ -19,9 +19,13 @@ from imcore.identifiers import iso_date
 
 @dataclass(frozen=True, slots=True)
 class AttributesChange:
-    """What an update did: the version it led to, the touched top-level keys that are still there, and the rest."""
+    """What an update did: the version it led to, the touched top-level keys that are still there, and the rest.
+
+    `before_ms` is when the conversation had been changed before.
+    """
 
     version: int
+    before_ms: int
     modified: dict[str, Any]
     conversation: ConversationInfo
 
@@ -50,7 +54,7 @@ def update(
     if creator is not None:
         modified["c"] = creator
     at_ms = next_update_ms(row, now_ms)
-    version = row.attributes_version + 1
+    version, before_ms = row.attributes_version + 1, row.updated_ms
     Conversation.objects.filter(pk=row.pk).update(
         attributes=attributes, attributes_version=F("attributes_version") + 1, updated_ms=at_ms
     )
@@ -58,9 +62,9 @@ def update(
     fields = {"initBy": by, "udate": iso_date(at_ms), "attr": requested, "attrModified": modified}
     keep(row, at_ms, [Kept(EVERYBODY, "updated", fields)])
     if creator is None:
-        return AttributesChange(version, modified, info(row, roster))
+        return AttributesChange(version, before_ms, modified, info(row, roster))
     after = changed(row, roster._replace(creator=creator), at_ms, creator=creator)
-    return AttributesChange(version, modified, after)
+    return AttributesChange(version, before_ms, modified, after)
 
 
 def read(row: Conversation) -> dict[str, Any]:

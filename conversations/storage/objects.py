@@ -58,7 +58,6 @@ def write(
         at_ms,
         creator=after.creator,
         attributes=after.attributes,
-        attributes_version=row.attributes_version + 1,
     )
     return info, after
 

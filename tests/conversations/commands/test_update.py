@@ -1,12 +1,19 @@
 """`conv/update`: attributes that members change, and who hears of it (realtime-protocol 4.6.1)."""
 
 import json
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
+from conversations.events import AttributesUpdated
 from conversations.models import Conversation, ConversationSettings, KeptNotice
+from conversations.policy import Kind
+from conversations.storage import attributes as storage
 from imcore.bridge import in_database
+from imcore.delivery.router import router
+from imcore.identifiers import now_ms
 from imcore.models import Application
 from imcore.protocol.message_pb2 import CommandType, ConvCommand, OpType
 from tests.conftest import SignIn
@@ -25,6 +32,11 @@ def modified(body: ConvCommand) -> Json:
     assert body.HasField("attrModified")
     found: Json = json.loads(body.attrModified.data)
     return found
+
+
+def changed_to(number: int, before: Mapping[str, Any]) -> Json:
+    """Return attributes with another number."""
+    return {**before, "n": number}
 
 
 async def attributes_of(cid: str) -> tuple[Json, int]:
@@ -131,6 +143,50 @@ async def test_each_update_is_later_and_its_version_follows_the_last(signed_in: 
 
     assert dates == sorted(set(dates))
     assert await attributes_of(cid) == ({"n": 4}, 6)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+async def test_the_first_updates_are_heard_in_order_whichever_node_tells_first(
+    order: tuple[int, ...], application: Application, signed_in: SignIn
+) -> None:
+    """Checklist 41: the last that members hear is the truth. This node has seen no update here before."""
+    tom = await signed_in("tom")
+    jerry = await signed_in("jerry")
+    cid = await quietly_started(tom, "jerry")
+    await heard(jerry)
+    row = await in_database(lambda: Conversation.objects.get(object_id=cid))
+    events = []
+    for number in range(3):
+        change = await in_database(
+            storage.update,
+            conversation=row.pk,
+            check=lambda roster: None,
+            change=partial(changed_to, number),
+            touched=("n",),
+            requested={"n": number},
+            by="tom",
+            now_ms=now_ms(),
+        )
+        event = AttributesUpdated(
+            conversation=row.pk,
+            conversation_id=cid,
+            kind=Kind.NORMAL,
+            members=("tom", "jerry"),
+            by="tom",
+            at_ms=change.conversation.updated_ms,
+            attributes_version=change.version,
+            before_ms=change.before_ms,
+            requested={"n": number},
+            modified=change.modified,
+            audience=("jerry",),
+        )
+        events.append(event)
+
+    for number in order:
+        router.publish(application.pk, events[number])
+
+    told = [await jerry.notice(CommandType.conv, OpType.updated) for _ in events]
+    assert [modified(notice.convMessage)["n"] for notice in told] == [0, 1, 2]
 
 
 async def test_an_update_is_kept_for_those_who_are_away(signed_in: SignIn) -> None:
