@@ -11,7 +11,7 @@ from tests.processes import Server, engine
 BOUNDS = {
     "IMCORE_PING_SECONDS": "0.5",
     "IMCORE_PONG_SECONDS": "3",
-    "IMCORE_LOGIN_SECONDS": "2",
+    "IMCORE_LOGIN_SECONDS": "6",
     "IMCORE_FRAME_MAX_BYTES": "16384",
     "IMCORE_OUTBOUND_MAX_BYTES": "65536",
     "IMCORE_DRAIN_SECONDS": "0.2",

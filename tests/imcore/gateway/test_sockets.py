@@ -203,7 +203,7 @@ async def test_a_silent_connection_is_closed_with_4108(wires: list[OverSocket], 
     wire = await OverSocket.connect(bounded_server.ws_url)
     wires.append(wire)
 
-    assert await wire.closed(10) == 4108
+    assert await wire.closed(SECONDS) == 4108
 
 
 async def test_an_unknown_application_is_closed_with_4100(wires: list[OverSocket], bounded_server: Server) -> None:
