@@ -1,20 +1,17 @@
 """What a server needs before it can serve: tables, a first application, an administrator."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import connection
 
 from imcore import identifiers
+from imcore.migrating import alone
 from imcore.models import Application
 
 ADMIN = "admin"
-# Any number that nobody else locks: several servers may start on one new database.
-_LOCK = 7_404_158_330
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +22,15 @@ class Prepared:
     admin_password: str | None
 
 
-def prepare() -> Prepared:
+def prepare(*, waiting: Callable[[], None]) -> Prepared:
     """Migrate the database and make the first application and the administrator where there is none.
 
-    The environment fixes their credentials: IMCORE_APP_ID, IMCORE_APP_KEY, IMCORE_MASTER_KEY, IMCORE_ADMIN_PASSWORD.
+    `waiting` is called if another process does so now, which is waited for. The environment fixes
+    their credentials: IMCORE_APP_ID, IMCORE_APP_KEY, IMCORE_MASTER_KEY, IMCORE_ADMIN_PASSWORD.
     """
-    with _one_at_a_time():
+    with alone(waiting):
         call_command("migrate", interactive=False, verbosity=0)
         return Prepared(_first_application(), _administrator())
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    if connection.vendor != "postgresql":
-        yield
-        return
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _first_application() -> Application:

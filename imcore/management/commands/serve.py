@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from imcore.embedded import EmbeddedWorker, is_embedded
+from imcore.migrating import WAITING
 from imcore.models import Application
 from imcore.server import Server, make_config
 from imcore.setup import ADMIN, Prepared, prepare
@@ -47,10 +48,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, host: str, port: int, quiet: bool, **options: Any) -> None:
         """Prepare and serve."""
-        self.stdout.write("Preparing the database …")
-        self.stdout.flush()
+        self._say("Preparing the database …")
         try:
-            prepared = prepare()
+            prepared = prepare(waiting=lambda: self._say(WAITING))
         except ValidationError as error:
             raise CommandError(f"IMCORE_APP_ID and its companions: {'; '.join(error.messages)}") from error
         except OperationalError as error:
@@ -71,10 +71,13 @@ class Command(BaseCommand):
             raise CommandError(f"Could not listen on {host}:{port}. Is another server running there? Set PORT.")
         self.stdout.write("Stopped.")
 
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
     def _announce(self, prepared: Prepared, url: str, quiet: bool) -> None:
         if quiet:
-            self.stdout.write(f"imcore is ready at {url}")
-            self.stdout.flush()
+            self._say(f"imcore is ready at {url}")
             return
         application = prepared.application
         password = prepared.admin_password or "(as set before; change it with: manage.py changepassword admin)"
