@@ -1,16 +1,19 @@
 """What service conversations say over HTTP: to clients, subscribers, everybody (rest-api 8.7, 8.9, 8.11, 8.14)."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from conversations.policy import Kind
+from conversations.services import directory
 from imcore import identifiers
 from imcore.bridge import in_database
 from imcore.models import Application, RestSettings
 from imcore.protocol.message_pb2 import AckCommand
 from messaging.models import ServiceMark, ServiceMessage
+from messaging.services import broadcasting
 from tests.conftest import SignIn
 from tests.conversations.commands.test_systems import service_of
 from tests.conversations.talking import add
@@ -199,6 +202,61 @@ async def test_valid_broadcasts_are_listed_until_they_are_deleted(application: A
     assert (await ask(application, "GET", "/1.2/rtm/broadcasts", conv_id=service)).json() == []
     assert code(await ask(application, "DELETE", f"/1.2/rtm/broadcasts/{second.uid}")) == (400, 4404)
     assert code(await ask(application, "GET", "/1.2/rtm/broadcasts")) == (400, 1)
+
+
+async def test_a_recalled_broadcast_is_listed_no_more(application: Application, service: str) -> None:
+    """Checklist 33: nobody gets it who logs in."""
+    ack = acknowledgement(await to_everybody(application, service))
+
+    assert (await recall(application, service, ack, of=SERVICES)).json() == {}
+
+    assert (await ask(application, "GET", "/1.2/rtm/broadcasts", conv_id=service)).json() == []
+
+
+async def test_who_is_new_gets_the_newest_broadcast_of_a_service_that_is_there(
+    application: Application, signed_in: SignIn, service: str, connect: Connect
+) -> None:
+    """Checklist 33: what a deleted service has said last does not stand for it; it cannot be deleted any more."""
+    gone = await service_of(application)
+    for cid, message in ((service, "old"), (service, "newest"), (gone, "of nobody")):
+        ack = acknowledgement(await to_everybody(application, cid, message))
+    assert (await ask(application, "DELETE", f"/1.2/rtm/{SERVICES}/{gone}")).status_code == 200
+
+    new = await signed_in("new", wire=await connect(OFFLINE_PUSH))
+
+    assert [message.msg for message in await all_kept(new, 1)] == ["newest"]
+    await new.nothing_more()
+    assert code(await ask(application, "DELETE", f"/1.2/rtm/broadcasts/{ack.uid}")) == (400, 4404)
+
+
+async def test_a_service_that_was_deleted_elsewhere_has_nothing_to_say(
+    application: Application, signed_in: SignIn, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4401, as from the server that has deleted it."""
+    jerry = await signed_in("jerry")
+    acks = [acknowledgement(await to_subscribers(application, service)) for _ in range(2)]
+    remembered = await directory.find(application=application.pk, conversation_id=service, now_ms=0)
+    assert (await ask(application, "DELETE", f"/1.2/rtm/{SERVICES}/{service}")).status_code == 200
+    path = f"/1.2/rtm/{SERVICES}/{service}/subscribers/jerry/messages/{acks[0].uid}"
+
+    async def still_known(asking: Awaitable[Any]) -> tuple[int, int]:
+        """Ask a server that knew it a while ago."""
+        directory.remember(remembered)
+        return code(await asking)
+
+    monkeypatch.setattr(broadcasting, "TRANSIENT_MAX_AGE_SECONDS", 0)  # so long ago
+    answers = [
+        await still_known(edit(application, service, acks[0], "better", of=SERVICES)),
+        await still_known(recall(application, service, acks[1], of=SERVICES)),
+        await still_known(ask(application, "DELETE", path, from_client="tom", timestamp=str(acks[0].t))),
+        await still_known(ask(application, "GET", "/1.2/rtm/broadcasts", conv_id=service)),
+        await still_known(to_everybody(application, service)),
+        await still_known(to_everybody(application, service, transient=True)),
+        await still_known(attempt(application, service, of=SERVICES, to_clients=["jerry"], transient=True)),
+    ]
+
+    assert set(answers) == {(400, 4401)}
+    await jerry.nothing_more()
 
 
 async def test_a_transient_broadcast_is_heard_and_not_kept(
