@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import unquote
 
 import brotli
 import orjson
@@ -30,8 +31,9 @@ def api(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[Ht
     def answer(request: HttpRequest) -> HttpResponseBase:
         if not API.match(request.path_info):
             return get_response(request)
-        request.path_info = plain(request.path_info)
-        request.path = plain(request.path)
+        named = _named(request)
+        request.path_info = named or plain(request.path_info)
+        request.path = named or plain(request.path)
         if request.method == "OPTIONS":
             # CorsMiddleware answers preflights, which have these headers; here every OPTIONS is one (rest-api 2.8).
             request.META.setdefault("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "GET")
@@ -44,6 +46,19 @@ def api(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[Ht
 def plain(path: str) -> str:
     """Return a path without doubled slashes, nor one at its end (rest-api 1.4)."""
     return re.sub("//+", "/", path).rstrip("/")
+
+
+def _named(request: HttpRequest) -> str | None:
+    """Return the plain path of a request whose names have slashes of their own, written as %2F; None if none has.
+
+    Doubled slashes within a name are the name's: the client `a//b` is not `a/b`.
+    """
+    raw: bytes = getattr(request, "scope", {}).get("raw_path") or b""
+    if b"%2f" not in raw.lower():
+        return None
+    # Not behind a prefix, or if a server in front has changed it.
+    encoded = raw.decode("latin-1")
+    return unquote(plain(encoded)) if unquote(encoded) == request.path_info else None
 
 
 def finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -166,7 +166,13 @@ async def query(context: Context, request: GenericCommand) -> GenericCommand:
 
 
 def _end(session: Session, why: ImError) -> None:
-    """End a session whose device was signed out before it could be found, as those are ended that are found."""
+    """End a session whose device was signed out before it could be found, as those are ended that are found.
+
+    One that was found before this was known has been told already, with the words of who has ended it.
+    """
+    if session.is_over:
+        session.catch_up((), {})
+        return
     session.tell(SessionsEnded(to=(session.client_id,), code=why.code, reason=why.reason))
     session.end()
 

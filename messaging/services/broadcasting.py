@@ -23,7 +23,7 @@ from imcore.errors import (
 from messaging.events import Body, Mentions, ServiceSpoke
 from messaging.message_types import message_type
 from messaging.models import Audience, MessagingSettings
-from messaging.services.sending import Acknowledgement, check_size, storable
+from messaging.services.sending import TRANSIENT_MAX_AGE_SECONDS, Acknowledgement, check_size, storable
 from messaging.storage import service_history, service_messages
 from messaging.storage.service_history import Broadcast
 from messaging.storage.service_messages import ServiceDraft
@@ -60,7 +60,7 @@ async def send_to_clients(
     The sender's own devices hear it, too, if `syncs_sender`. `priority` counts only for what is transient. Raises
     InvalidMessagingTarget, SystemConversationRequired, ConversationRequestInvalid, MessageTooLong.
     """
-    conversation = await find_system(application, conversation_id, now_ms)
+    conversation = await _find_speaker(application, conversation_id, now_ms, is_transient)
     receivers = check_receivers(client_ids)
     _check(settings, sender, body)
     to = tuple(dict.fromkeys((*receivers, sender))) if syncs_sender else receivers
@@ -82,7 +82,7 @@ async def send_to_subscribers(
 
     Raises InvalidMessagingTarget, SystemConversationRequired, ConversationRequestInvalid, MessageTooLong.
     """
-    conversation = await find_system(application, conversation_id, now_ms)
+    conversation = await _find_speaker(application, conversation_id, now_ms, is_transient)
     _check(settings, sender, body)
     spoken = await _speak(conversation, sender, body, Audience.SUBSCRIBERS, (), None, is_transient, now_ms)
     spread = subscriptions.followers(conversation=conversation.pk)
@@ -106,7 +106,7 @@ async def send_to_everybody(
     if it is over. Raises InvalidMessagingTarget, SystemConversationRequired, ConversationRequestInvalid,
     MessageTooLong.
     """
-    conversation = await find_system(application, conversation_id, now_ms)
+    conversation = await _find_speaker(application, conversation_id, now_ms, is_transient)
     _check(settings, sender, body)
     month_ms = now_ms + limits.BROADCAST_VALID_DAYS * identifiers.DAY_MS
     # Not below 0: it is compared with times, and any number that is over is as good.
@@ -133,10 +133,20 @@ async def valid_broadcasts(
     )
 
 
-async def find_system(application: int, conversation_id: str, now_ms: int) -> ConversationInfo:
-    """Return a system conversation. Raises InvalidMessagingTarget if there is none, or SystemConversationRequired."""
+async def find_system(
+    application: int, conversation_id: str, now_ms: int, *, max_age_seconds: float = 0
+) -> ConversationInfo:
+    """Return a system conversation, remembered at most `max_age_seconds` ago; 0 asks the database.
+
+    Raises InvalidMessagingTarget if there is none, or SystemConversationRequired.
+    """
     try:
-        conversation = await directory.find(application=application, conversation_id=conversation_id, now_ms=now_ms)
+        conversation = await directory.find(
+            application=application,
+            conversation_id=conversation_id,
+            now_ms=now_ms,
+            max_age_seconds=max_age_seconds,
+        )
     except ConversationNotFound as error:
         raise InvalidMessagingTarget("No such conversation.") from error
     directory.check_kind(conversation, Kind.SYSTEM)
@@ -155,6 +165,12 @@ def check_receivers(client_ids: Sequence[str]) -> tuple[str, ...]:
 def _check_client_id(client_id: str) -> None:
     if not 0 < len(client_id) <= limits.CLIENT_ID_MAX_CHARACTERS or "\0" in client_id:
         raise ConversationRequestInvalid(f"A client id has 1 to {limits.CLIENT_ID_MAX_CHARACTERS} characters.")
+
+
+async def _find_speaker(application: int, conversation_id: str, now_ms: int, is_transient: bool) -> ConversationInfo:
+    """Return the system conversation that is to say something. What is stored finds out itself if it is gone."""
+    max_age_seconds = TRANSIENT_MAX_AGE_SECONDS if is_transient else float("inf")
+    return await find_system(application, conversation_id, now_ms, max_age_seconds=max_age_seconds)
 
 
 def _check(settings: MessagingSettings, sender: str, body: Body) -> None:

@@ -60,17 +60,6 @@ async def patch(
     changed = await in_database(service_messages.change, change, judge=judge, now_ms=now_ms)
     if not changed.is_new or changed.audience is Audience.EVERYBODY:
         return changed.patch_ms
-    counts = [
-        (client_id, count)
-        for client_id in (receivers if change.is_recall else ())
-        for count in await in_database(
-            service_waiting.count,
-            application=application,
-            client_id=client_id,
-            conversation=conversation.pk,
-            now_ms=now_ms,
-        )
-    ]
     event = ServiceMessagePatched(
         conversation_id=conversation.object_id,
         message_id=message_id,
@@ -83,8 +72,8 @@ async def patch(
         spread="" if receivers else subscriptions.followers(conversation=conversation.pk),
     )
     router.publish(application, event)
-    for client_id, count in counts:
-        router.publish(application, UnreadChanged(client_id, [count], now_ms))
+    if change.is_recall:
+        await _tell_counts(application, conversation.pk, receivers, now_ms)
     return changed.patch_ms
 
 
@@ -118,6 +107,20 @@ async def delete_for_subscriber(
         judge=partial(_judge, sender=sender, timestamp_ms=timestamp_ms, is_recall=True),
         now_ms=now_ms,
     )
+
+
+async def _tell_counts(application: int, conversation: int, client_ids: tuple[str, ...], now_ms: int) -> None:
+    """Tell clients what they have not read of a system conversation."""
+    for client_id in client_ids:
+        counts = await in_database(
+            service_waiting.count,
+            application=application,
+            client_id=client_id,
+            conversation=conversation,
+            now_ms=now_ms,
+        )
+        for count in counts:
+            router.publish(application, UnreadChanged(client_id, [count], now_ms))
 
 
 def _judge(message: Subject, *, sender: str, timestamp_ms: int, is_recall: bool) -> None:

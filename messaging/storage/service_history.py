@@ -85,12 +85,13 @@ def has_received(*, conversation: int, client_id: str) -> bool:
 
 
 def broadcasts(*, conversation: int, limit: int, skip: int, now_ms: int) -> list[Broadcast]:
-    """Return what a system conversation said to everybody and is still valid, newest first."""
+    """Return what a system conversation said to everybody and who logs in still gets, newest first."""
     rows = ServiceMessage.objects.filter(
         conversation_id=conversation,
         audience=Audience.EVERYBODY,
         client_id="",
         is_deleted=False,
+        is_recalled=False,
         valid_till_ms__gt=now_ms,
         # What is over is not looked through, however much that is: none is valid for longer.
         timestamp_ms__gt=now_ms - limits.BROADCAST_VALID_DAYS * DAY_MS,

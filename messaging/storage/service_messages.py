@@ -170,9 +170,9 @@ def delete_broadcast(*, application: int, message_id: str, now_ms: int) -> None:
     """Delete a message to everybody: who has not had it does not get it. Raises MessageNotFound."""
     to_everybody = _to_everybody(application, message_id)
     conversation = to_everybody.values_list("conversation_id", flat=True).first()
-    if conversation is None:
+    # Where the service is gone, so is what it said.
+    if conversation is None or not marks.lock_conversations(numbers=[conversation]):
         raise MessageNotFound
-    _lock(conversation)
     rows = to_everybody.filter(is_deleted=False)
     subject = next(iter(_subjects(rows)), None)
     if subject is None:

@@ -7,18 +7,17 @@ One statement reads that as of one moment, so whatever is up to a conversation's
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Max
 
 from conversations.policy import Kind
 from conversations.storage import following
 from imcore import limits
 from imcore.identifiers import DAY_MS
 from messaging.events import Mentions, MessageKept, MessagePatched, Newest, UnreadConversation
-from messaging.models import Audience, BroadcastMark, Device, ServiceMessage, ServiceUse
+from messaging.models import Audience, ServiceMessage
+from messaging.storage import broadcast_marks
 from messaging.storage.history import StoredMessage
 from messaging.storage.service_history import COLUMNS, stored_message
 from messaging.storage.service_marks import Move, move
@@ -147,7 +146,7 @@ def unread(
 
     With `since_ms`, where the count has changed after it instead, those included of which nothing is unread any more.
     """
-    after = _arrived_after_number(application, client_id, now_ms)
+    after = broadcast_marks.arrive(application, client_id, now_ms)
     places = _places(application, client_id, after, _READ_BEHIND, since_ms=since_ms, now_ms=now_ms)
     described = _described(places)
     if since_ms is None:
@@ -163,7 +162,7 @@ def unread(
 
 def count(*, application: int, client_id: str, conversation: int, now_ms: int) -> list[UnreadConversation]:
     """Return what a client has not read of one system conversation; nothing, if none of it is for this client."""
-    after = _after_number(application, client_id, now_ms)
+    after = broadcast_marks.of_client(application, client_id, now_ms)
     return _described(
         _places(application, client_id, after, _READ_BEHIND, since_ms=None, now_ms=now_ms, only=conversation)
     )
@@ -171,7 +170,7 @@ def count(*, application: int, client_id: str, conversation: int, now_ms: int) -
 
 def total(*, application: int, client_id: str, conversation: int | None, now_ms: int) -> int:
     """Return how much a client has not read of one system conversation, or of all."""
-    after = _after_number(application, client_id, now_ms)
+    after = broadcast_marks.of_client(application, client_id, now_ms)
     found = _places(application, client_id, after, _READ_BEHIND, since_ms=None, now_ms=now_ms, only=conversation)
     return sum(sum(place.new) for place in found)
 
@@ -185,7 +184,7 @@ def hand_over(
     And conversation → the time up to which these are all. So none is handed over twice: of two devices
     that ask at the same time, the second finds nothing.
     """
-    after = _arrived_after_number(application, client_id, now_ms, lock=True)
+    after = broadcast_marks.arrive(application, client_id, now_ms, lock=True)
     found = _places(application, client_id, after, _HANDED_BEHIND, since_ms=None, now_ms=now_ms)
     places = [place for place in found if any(place.new)][:limit]
     kept = _kept(client_id, after, places, most, now_ms)
@@ -356,44 +355,3 @@ def _patched(client_id: str, conversation: int, conversation_id: str, is_recalle
         patch_ms=message.patch_ms,
         to=(client_id,),
     )
-
-
-def _after_number(application: int, client_id: str, now_ms: int) -> int:
-    """Return above which number a client gets what is said to everybody."""
-    rows = BroadcastMark.objects.filter(application_id=application, client_id=client_id)
-    after = rows.values_list("after_number", flat=True).first()
-    return _first_after_number(application, client_id, now_ms) if after is None else after
-
-
-def _arrived_after_number(application: int, client_id: str, now_ms: int, *, lock: bool = False) -> int:
-    """Do as `_after_number` for a client that logs in: note it, when it is here for the first time."""
-    rows = BroadcastMark.objects.filter(application_id=application, client_id=client_id)
-    known = (rows.select_for_update() if lock else rows).values_list("after_number", flat=True)
-    after = known.first()
-    if after is None:
-        first = BroadcastMark(
-            application_id=application,
-            client_id=client_id,
-            after_number=_first_after_number(application, client_id, now_ms),
-        )
-        BroadcastMark.objects.bulk_create([first], ignore_conflicts=True)
-        after = known.get()
-    return after
-
-
-def _first_after_number(application: int, client_id: str, now_ms: int) -> int:
-    """Return what a client gets that comes for the first time since its application speaks to everybody.
-
-    All that is valid, if it was here before; a new one the newest alone (rest-api 8.14).
-    """
-    use = ServiceUse.objects.filter(application_id=application).first()
-    if use is None or not use.last_number:
-        return 0
-    began_at = datetime.fromtimestamp(use.began_ms / 1000, UTC)
-    if Device.objects.filter(application_id=application, client_id=client_id, first_seen_at__lt=began_at).exists():
-        return 0
-    valid = ServiceMessage.objects.filter(
-        application_id=application, valid_till_ms__gt=now_ms, is_recalled=False, is_deleted=False
-    )
-    newest = valid.aggregate(newest=Max("number"))["newest"]
-    return use.last_number if newest is None else newest - 1

@@ -2,7 +2,9 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import brotli
 import pytest
@@ -11,9 +13,11 @@ from pytest_django.fixtures import Settings as DjangoSettings
 
 from imcore import limits
 from imcore.asgi import application as asgi_application
+from imcore.bridge import in_database
 from imcore.models import Application
+from messaging.models import Kick
 from tests.imcore.rest.served import LARGE
-from tests.restclient import app_of, call
+from tests.restclient import Headers, app_of, call, master_of
 
 PAGE = {"Origin": "https://chat.example.com"}
 BROWSER = {**PAGE, "Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -172,17 +176,26 @@ async def test_the_dashboard_is_none_of_this() -> None:
 
 
 class Asked:
-    """A request piece by piece into the whole ASGI application, as a socket hands it over."""
+    """A request piece by piece into the whole ASGI application, as a socket hands it over. Its path is as on the wire.
 
-    def __init__(self, application: Application, *headers: tuple[bytes, bytes], path: str = "/1.1/test/echo") -> None:
-        keys = [(name.lower().encode(), value.encode()) for name, value in app_of(application).items()]
+    Its caller knows the app key, unless `keys_of` says otherwise.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *headers: tuple[bytes, bytes],
+        path: str = "/1.1/test/echo",
+        keys_of: Callable[[Application], Headers] = app_of,
+    ) -> None:
+        keys = [(name.lower().encode(), value.encode()) for name, value in keys_of(application).items()]
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
             "http_version": "1.1",
             "method": "POST",
             "scheme": "http",
-            "path": path,
+            "path": unquote(path),
             "raw_path": path.encode(),
             "query_string": b"",
             "headers": [(b"host", b"testserver"), *keys, *headers],
@@ -239,3 +252,17 @@ async def test_a_body_without_a_length_is_read(application: Application) -> None
     status, _, body = await asked.answer()
 
     assert (status, body["body"]) == (200, {"name": "Lunch"})
+
+
+@pytest.mark.parametrize(
+    ("written", "client_id"),
+    [("a%2F%2Fb", "a//b"), ("%2fa", "/a"), ("a%2F", "a/"), ("a//b", "a/b"), ("%E5%AD%97%2F%2F", "字//")],
+)
+async def test_slashes_of_a_name_are_the_names(application: Application, written: str, client_id: str) -> None:
+    """rest-api 1.4: those of the path are doubled by SDKs; who kicks `a//b` does not mean `a/b`."""
+    asked = Asked(application, path=f"//1.2/rtm//clients/{written}/kick/", keys_of=master_of)
+    await asked.send(b"{}", more=False)
+
+    assert (await asked.answer())[0] == 200
+    kicked = Kick.objects.filter(application=application).values_list("client_id", flat=True)
+    assert await in_database(lambda: list(kicked)) == [client_id]

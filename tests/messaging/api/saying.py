@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from imcore.bridge import in_database
 from imcore.models import Application
 from imcore.protocol.message_pb2 import AckCommand
+from messaging.models import ServiceMessage
 from tests.restclient import call, master_of
 
 CONVERSATIONS, CHAT_ROOMS, SERVICES = "conversations", "chatrooms", "service-conversations"
@@ -44,6 +46,18 @@ def acknowledgement(answer: Any) -> AckCommand:
     return AckCommand(uid=body["msg-id"], t=body["timestamp"])
 
 
+async def to_subscribers(application: Application, cid: str, message: Any = "news", **more: Any) -> Any:
+    """Say something to all subscribers and return the answer."""
+    body = {"from_client": "tom", "message": message, **more}
+    return await ask(application, "POST", f"/1.2/rtm/{SERVICES}/{cid}/broadcasts", body)
+
+
+async def to_everybody(application: Application, cid: str, message: Any = "for all", **more: Any) -> Any:
+    """Say something to everybody and return the answer."""
+    body = {"from_client": "tom", "conv_id": cid, "message": message, **more}
+    return await ask(application, "POST", "/1.2/rtm/broadcasts", body)
+
+
 def path_of(cid: str, ack: AckCommand, of: str = CONVERSATIONS) -> str:
     """Return the path of a message."""
     return f"/1.2/rtm/{of}/{cid}/messages/{ack.uid}"
@@ -73,3 +87,8 @@ async def delete(application: Application, cid: str, ack: AckCommand, *, of: str
 def code(answer: Any) -> tuple[int, int]:
     """Return the status and the code of an error."""
     return answer.status_code, answer.json()["code"]
+
+
+async def stored(application: Application) -> list[ServiceMessage]:
+    """Return the rows of what services have said."""
+    return await in_database(lambda: list(ServiceMessage.objects.filter(application=application)))

@@ -12,7 +12,7 @@ from imcore.delivery.router import router
 from imcore.models import Application
 from imcore.protocol.message_pb2 import OpType
 from messaging.models import Kick, MessagingSettings
-from messaging.services import sessions
+from messaging.services import catching_up, sessions
 from messaging.tasks import forget_kicks
 from tests.app_server import now_ms, signed
 from tests.conftest import SignIn
@@ -157,6 +157,38 @@ async def test_who_logs_in_while_it_is_kicked_does_not_stay(
     refused = await open_session(await connect(), application.app_id, "tom", **signature)
 
     assert_error(refused, 4102, "SIGNATURE_FAILED")
+    assert local_sessions(application, "tom") == []
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+@pytest.mark.parametrize("by_token", [True, False])
+async def test_who_comes_while_it_is_kicked_is_told_the_text_once_it_can_be_found(
+    application: Application,
+    signed_in: SignIn,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    is_before: bool,
+    by_token: bool,
+) -> None:
+    """Checklist 35: before it is looked whether its device is signed in still, or after; without a tag."""
+    tom, load = await signed_in("tom", deviceId="phone"), catching_up.load
+
+    async def and_be_kicked(**asked: Any) -> Any:
+        missed = None if is_before else await load(**asked)
+        await kick(application, reason="terms")
+        await router.settle()
+        return missed or await load(**asked)
+
+    await tom.wire.close()
+    monkeypatch.setattr(catching_up, "load", and_be_kicked)
+    session: dict[str, Any] = {"st": tom.token} if by_token else {"deviceId": "phone"}
+    wire = await connect()
+    opened = await open_session(wire, application.app_id, "tom", r=True, **session)
+
+    assert_opened(opened)
+    returned = ImClient(wire, "tom", opened)
+    assert await told(returned) == (4115, "KICKED_BY_APP", "terms")
+    await returned.nothing_more()
     assert local_sessions(application, "tom") == []
 
 

@@ -328,6 +328,7 @@ async def test_only_the_developer_may(application: Application, signed_in: SignI
     await jerry.nothing_more()
 
 
+@pytest.mark.usefixtures("one_minute")
 async def test_sends_count_in_the_budget_of_messages(application: Application, obey_settings: ObeySettings) -> None:
     """Checklist 37: in both versions, edits and recalls included; deleting does not."""
     await obey_settings(RestSettings, rest_messages_per_minute=1)

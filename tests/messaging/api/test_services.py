@@ -1,52 +1,37 @@
-"""What service conversations say over HTTP: to clients, subscribers, everybody (rest-api 8.7, 8.9, 8.11, 8.14)."""
+"""What service conversations say over HTTP, to clients and subscribers, and its changes (rest-api 8.7, 8.9, 8.11)."""
 
-import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
 from conversations.policy import Kind
-from imcore import identifiers
-from imcore.bridge import in_database
+from conversations.services import directory
+from imcore.errors import StorageUnavailable
 from imcore.models import Application, RestSettings
 from imcore.protocol.message_pb2 import AckCommand
-from messaging.models import ServiceMark, ServiceMessage
+from messaging.services import broadcasting
+from messaging.storage import service_waiting
 from tests.conftest import SignIn
-from tests.conversations.commands.test_systems import service_of
 from tests.conversations.talking import add
 from tests.imclient import ImClient
-from tests.messaging.api.saying import SERVICES, acknowledgement, ask, attempt, code, edit, recall, send
+from tests.messaging.api.saying import (
+    SERVICES,
+    acknowledgement,
+    ask,
+    attempt,
+    code,
+    edit,
+    recall,
+    send,
+    stored,
+    to_everybody,
+    to_subscribers,
+)
 from tests.messaging.patching import hears_patch
-from tests.messaging.returning import OFFLINE_PUSH, Connect, all_kept, back
 from tests.messaging.signing_in import ObeySettings
 from tests.messaging.support import another_application, heard, started, texts
 from tests.restclient import app_of, call
-
-MINUTE_MS = 60_000
-ONLINE = 2000
-
-
-@pytest.fixture
-async def service(application: Application) -> str:
-    """A service conversation."""
-    return await service_of(application)
-
-
-async def stored(application: Application) -> list[ServiceMessage]:
-    """Return the rows of what was said."""
-    return await in_database(lambda: list(ServiceMessage.objects.filter(application=application)))
-
-
-async def to_subscribers(application: Application, cid: str, message: Any = "news", **more: Any) -> Any:
-    """Say something to all subscribers and return the answer."""
-    body = {"from_client": "tom", "message": message, **more}
-    return await ask(application, "POST", f"/1.2/rtm/{SERVICES}/{cid}/broadcasts", body)
-
-
-async def to_everybody(application: Application, cid: str, message: Any = "for all", **more: Any) -> Any:
-    """Say something to everybody and return the answer."""
-    body = {"from_client": "tom", "conv_id": cid, "message": message, **more}
-    return await ask(application, "POST", "/1.2/rtm/broadcasts", body)
 
 
 async def subscriber(signed_in: SignIn, cid: str, client_id: str) -> ImClient:
@@ -137,80 +122,34 @@ async def test_a_message_to_subscribers_reaches_those(
     assert len(await stored(application)) == 2
 
 
-@pytest.mark.slow
-async def test_a_broadcast_reaches_two_thousand_on_line_one_away_and_one_of_tomorrow_once_each(
-    application: Application, signed_in: SignIn, service: str, connect: Connect
+async def test_a_service_that_was_deleted_elsewhere_has_nothing_to_say(
+    application: Application, signed_in: SignIn, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Checklist 33; one row, and nothing is written for those who hear it. Ten clients share a connection."""
-    away = await signed_in("away", wire=await connect(OFFLINE_PUSH))
-    await away.wire.close()
-    clients: list[ImClient] = []
-    while len(clients) < ONLINE:
-        first = await signed_in(f"client {len(clients)}")
-        more = [signed_in(f"client {len(clients) + number}", wire=first.wire) for number in range(1, 10)]
-        clients += [first, *[await one for one in more]]
-
-    ack = acknowledgement(await to_everybody(application, service))
-
-    heard_by = await asyncio.gather(*(heard(client) for client in clients))
-    assert {message.id for message in heard_by} == {ack.uid}
-    returned = await back(away, connect, application.app_id)
-    tomorrow = await signed_in("of tomorrow", wire=await connect(OFFLINE_PUSH))
-    for client in (returned, tomorrow):
-        assert [message.id for message in await all_kept(client, 1)] == [ack.uid]
-    again = await back(returned, connect, application.app_id)
-    for client in (*clients[::100], again, tomorrow):
-        await client.nothing_more()
-    assert len(await stored(application)) == 1
-    marks = ServiceMark.objects.filter(application=application)
-    assert await in_database(lambda: set(marks.values_list("client_id", flat=True))) <= {"away", "of tomorrow"}
-
-
-async def test_valid_broadcasts_are_listed_until_they_are_deleted(application: Application, service: str) -> None:
-    """Checklist 33: newest first, with `valid-till`; what is over, or deleted, is not there."""
-    over = await to_everybody(application, service, "over", valid_till=1)
-    first = acknowledgement(await to_everybody(application, service, "first"))
-    until_ms = identifiers.now_ms() + MINUTE_MS
-    second = acknowledgement(await to_everybody(application, service, "second", valid_till=until_ms))
-    assert over.status_code == 200
-
-    answer = await ask(application, "GET", "/1.2/rtm/broadcasts", conv_id=service)
-
-    newest, oldest = answer.json()
-    assert newest == {
-        "timestamp": second.t,
-        "conv-id": service,
-        "to": service,
-        "data": "second",
-        "from": "tom",
-        "msg-id": second.uid,
-        "is-conv": True,
-        "is-room": False,
-        "bin": False,
-        "from-ip": "",
-        "valid-till": until_ms,
-    }
-    assert oldest["msg-id"] == first.uid
-    page = await ask(application, "GET", "/1.1/rtm/broadcast", conv_id=service, limit="1", skip="1")
-    assert [one["msg-id"] for one in page.json()] == [first.uid]
-
-    assert (await ask(application, "DELETE", f"/1.2/rtm/broadcasts/{second.uid}")).json() == {}
-    assert (await ask(application, "DELETE", "/1.1/rtm/broadcast", mid=first.uid)).json() == {}
-    assert (await ask(application, "GET", "/1.2/rtm/broadcasts", conv_id=service)).json() == []
-    assert code(await ask(application, "DELETE", f"/1.2/rtm/broadcasts/{second.uid}")) == (400, 4404)
-    assert code(await ask(application, "GET", "/1.2/rtm/broadcasts")) == (400, 1)
-
-
-async def test_a_transient_broadcast_is_heard_and_not_kept(
-    application: Application, signed_in: SignIn, service: str
-) -> None:
-    """rest-api 8.14."""
+    """4401, as from the server that has deleted it."""
     jerry = await signed_in("jerry")
+    acks = [acknowledgement(await to_subscribers(application, service)) for _ in range(2)]
+    remembered = await directory.find(application=application.pk, conversation_id=service, now_ms=0)
+    assert (await ask(application, "DELETE", f"/1.2/rtm/{SERVICES}/{service}")).status_code == 200
+    path = f"/1.2/rtm/{SERVICES}/{service}/subscribers/jerry/messages/{acks[0].uid}"
 
-    acknowledgement(await to_everybody(application, service, "now", transient=True))
+    async def still_known(asking: Awaitable[Any]) -> tuple[int, int]:
+        """Ask a server that knew it a while ago."""
+        directory.remember(remembered)
+        return code(await asking)
 
-    assert (await heard(jerry)).transient
-    assert await stored(application) == []
+    monkeypatch.setattr(broadcasting, "TRANSIENT_MAX_AGE_SECONDS", 0)  # so long ago
+    answers = [
+        await still_known(edit(application, service, acks[0], "better", of=SERVICES)),
+        await still_known(recall(application, service, acks[1], of=SERVICES)),
+        await still_known(ask(application, "DELETE", path, from_client="tom", timestamp=str(acks[0].t))),
+        await still_known(ask(application, "GET", "/1.2/rtm/broadcasts", conv_id=service)),
+        await still_known(to_everybody(application, service)),
+        await still_known(to_everybody(application, service, transient=True)),
+        await still_known(attempt(application, service, of=SERVICES, to_clients=["jerry"], transient=True)),
+    ]
+
+    assert set(answers) == {(400, 4401)}
+    await jerry.nothing_more()
 
 
 async def test_what_was_said_to_clients_is_changed_for_those_who_are_named(
@@ -246,19 +185,22 @@ async def test_what_was_said_to_subscribers_is_recalled_for_all(
         assert (patched.mid, patched.recall) == (ack.uid, True)
 
 
-async def test_an_edited_broadcast_comes_to_who_has_not_had_it(
-    application: Application, signed_in: SignIn, service: str, connect: Connect
+async def test_a_recall_is_told_though_nobody_can_be_counted_for(
+    application: Application, signed_in: SignIn, service: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """rest-api 8.9: who has had it is not told."""
+    """Checklist 30: it is done, and would not be told when it is asked for again."""
     jerry = await signed_in("jerry")
-    ack = acknowledgement(await to_everybody(application, service, "typo"))
+    ack = await send(application, service, of=SERVICES, to_clients=["jerry"])
     await heard(jerry)
 
-    assert (await edit(application, service, ack, "better", of=SERVICES)).json() == {}
+    def overloaded(**asked: Any) -> None:
+        raise StorageUnavailable
 
-    await jerry.nothing_more()
-    new = await signed_in("new", wire=await connect(OFFLINE_PUSH))
-    assert [message.msg for message in await all_kept(new, 1)] == ["better"]
+    monkeypatch.setattr(service_waiting, "count", overloaded)
+    answer = await recall(application, service, ack, of=SERVICES, to_clients=["jerry"])
+
+    assert answer.status_code == 503
+    assert (await hears_patch(jerry)).recall
 
 
 async def test_deleting_for_a_subscriber_leaves_it_to_the_others(
@@ -304,6 +246,7 @@ async def test_a_change_must_name_time_and_sender(application: Application, serv
     assert (row.text, row.patch_ms) == ("news", None)
 
 
+@pytest.mark.usefixtures("one_minute")
 async def test_each_audience_has_a_rate_of_its_own(
     application: Application, service: str, obey_settings: ObeySettings
 ) -> None:
