@@ -91,6 +91,18 @@ async def test_conditions_in_an_array_must_all_hold(application: Application) ->
     assert await names(application, where={"$or": [{"n": 1}, {"n": 3}], "m": "tom"}) == ["one"]
 
 
+async def test_a_conversation_that_nobody_created_is_found_so(application: Application) -> None:
+    """Rest-api 6.2: a creator that is not answered is not there for conditions either, nor an empty text."""
+    await made(application, name="tom's", c="tom")
+    await made(application, name="nobody's")
+
+    for nobody in (None, {"$exists": False}, {"$ne": "tom"}, {"$in": [None, "jerry"]}):
+        assert await names(application, where={"c": nobody}) == ["nobody's"]
+    for somebody in ("tom", {"$exists": True}, {"$ne": None}, {"$in": ["", "tom"]}, {"$gt": ""}, {"$regex": "^"}):
+        assert await names(application, where={"c": somebody}) == ["tom's"]
+    assert await names(application, where={"c": ""}) == await names(application, where={"c": {"$lt": "a"}}) == []
+
+
 async def test_what_is_listed_is_what_is_read(application: Application) -> None:
     """Rest-api 8: the same object, with members and who muted."""
     cid = await made(application, name="x", m=["tom", "jerry"])
