@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from conversations.events import AttributesUpdated, RosterChangedUntold
 from conversations.models import ConversationSettings
 from conversations.policy import THE_APPLICATION, Kind
 from conversations.services import attributes as attribute_rules
 from conversations.services import directory
-from conversations.services.permissions import check_client_ids
+from conversations.services.permissions import check_client_ids, facts
 from conversations.storage import conversations, objects, queries, retention
 from conversations.storage.conversations import ConversationInfo, NewConversation
 from conversations.storage.objects import Columns
@@ -23,6 +24,7 @@ from conversations.storage.where_tree import Column, Compare, Leaf
 from imcore import identifiers, limits
 from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
+from imcore.delivery import router
 from imcore.errors import BlockedByConversation, ConversationNotFound, ConversationRequestInvalid
 from imcore.objects import InvalidType, ReadOnlyKey, error_of
 from imcore.writes import Write
@@ -46,10 +48,10 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A conversation after a write."""
+    """A conversation after a write, and which version its attributes have."""
 
     conversation: ConversationInfo
-    columns: Columns
+    attributes_version: int
 
 
 def creation(*, application: int, settings: ConversationSettings, columns: Json, now_ms: int) -> Write[Created]:
@@ -94,7 +96,7 @@ async def writing(
         change = partial(_changed, asked={**columns, **more}, settings=settings)
         return Written(*objects.write(conversation=found.pk, where=where, change=change, now_ms=now_ms))
 
-    return Write(store, lambda written: directory.remember(written.conversation))
+    return Write(store, _written)
 
 
 async def delete(*, application: int, conversation_ids: Sequence[str], where_text: str = "", now_ms: int) -> None:
@@ -135,6 +137,21 @@ async def scan(
 async def with_ids(*, application: int, conversation_ids: Sequence[str]) -> list[FoundConversation]:
     """Return those of the conversations that there are."""
     return await in_database(queries.with_ids, application=application, object_ids=conversation_ids)
+
+
+def _written(written: Written) -> None:
+    """Remember a conversation that was written; its changes have their places among those that are told."""
+    after = written.conversation
+    directory.remember(after)
+    whose = facts(after, THE_APPLICATION)
+    router.publish(after.application, RosterChangedUntold(**whose))
+    del whose["members_version"]
+    router.publish(
+        after.application,
+        AttributesUpdated(
+            attributes_version=written.attributes_version, requested={}, modified={}, audience=(), **whose
+        ),
+    )
 
 
 def _new(object_id: str, asked: Json, settings: ConversationSettings) -> tuple[Kind, NewConversation]:
