@@ -26,7 +26,7 @@ from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
 from imcore.delivery import router
 from imcore.errors import BlockedByConversation, ConversationNotFound, ConversationRequestInvalid
-from imcore.objects import InvalidType, ReadOnlyKey, error_of
+from imcore.objects import InvalidType, ReadOnlyKey, check_answerable, error_of
 from imcore.writes import Write
 
 Json = Mapping[str, Any]
@@ -58,8 +58,8 @@ def creation(*, application: int, settings: ConversationSettings, columns: Json,
     """Prepare a conversation with these columns, which may be operators.
 
     `tr` makes it a chat room, `sys` a system conversation, `unique` finds the one of exactly these members, if there
-    is one. Only the first `members_max` members count. To be stored, raises InvalidType, ObjectTooLarge,
-    ConversationRequestInvalid.
+    is one. Only the first `members_max` members count. To be stored, raises InvalidKey, InvalidType,
+    ObjectTooLarge, ConversationRequestInvalid.
     """
     object_id = identifiers.object_id(now_ms)
 
@@ -82,8 +82,8 @@ async def writing(
 ) -> Write[Written]:
     """Prepare a change of columns as asked, with operators and dotted keys; only where `where` holds, if there is one.
 
-    Raises ConversationNotFound, ConversationQueryFailed; to be stored, ReadOnlyKey, InvalidType, ObjectTooLarge,
-    ConversationRequestInvalid, BlockedByConversation, ConditionUnmet.
+    Raises ConversationNotFound, ConversationQueryFailed; to be stored, ReadOnlyKey, InvalidKey, InvalidType,
+    ObjectTooLarge, ConversationRequestInvalid, BlockedByConversation, ConditionUnmet.
     """
     found = await directory.find(
         application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
@@ -206,6 +206,8 @@ def _changed(before: Columns, asked: Json, settings: ConversationSettings) -> Co
 def _applied(document: dict[str, Any], asked: Json, settings: ConversationSettings) -> dict[str, Any]:
     try:
         wanted = {key: value for key, value in asked.items() if _is_column(key)}
+        for key in wanted:
+            check_answerable(key)
         # Before anything looks into it: it may nest deeper than that can go. Lists of members count below.
         lists = {key: value for key, value in wanted.items() if key in _LISTS}
         check_storable(lists, max_bytes=limits.REST_BODY_MAX_BYTES)

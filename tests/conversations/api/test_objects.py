@@ -229,6 +229,8 @@ async def test_a_write_answers_what_it_wrote_if_asked(application: Application) 
         ({"name": "\0"}, 111),
         ({"attr": "x" * 200_000}, 116),
         ({"a..b": 1}, 111),
+        ({"error": 1}, 105),
+        ({"error.x": 1}, 105),
         ({"x": {"__op": "Nothing"}}, 111),
         ({"m": {"__op": "Increment", "amount": 1}}, 111),
         ({"x": DEEP}, 111),
