@@ -115,7 +115,7 @@ def delete(request: Request, object_id: str) -> Response:
     return Response({})
 
 
-@saving.savable("_Conversation")
+@saving.savable("_Conversation", heeds_conditions=True)
 async def save(request: Request, item: Item) -> Saving:
     """Prepare a conversation that is saved together with others."""
     caller = allowed(request, "create" if item.object_id is None else "update")
@@ -127,7 +127,7 @@ async def save(request: Request, item: Item) -> Saving:
     }
     if item.object_id is None:
         return Saving(conversations.creation(**whose), lambda created: _created(created.conversation))
-    writing = await conversations.writing(**whose, conversation_id=item.object_id)
+    writing = await conversations.writing(**whose, conversation_id=item.object_id, where_text=item.where)
     return Saving(writing, lambda written: _written(written.conversation))
 
 
