@@ -55,8 +55,8 @@ class MembersUnsilenced(RosterChanged):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SilencedForTime(RosterChanged):
-    """Clients may not send here for a time, or may again before it is over."""
+class RosterChangedUntold(RosterChanged):
+    """Something else has: who is silenced for a time, whose the conversation is, or all of it, written as a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,9 +60,9 @@ def members_unsilenced(event: events.MembersUnsilenced) -> Iterator[Notice]:
     yield _to_members(event, event.members, OpType.members_unshutuped, event.unsilenced)
 
 
-@encoder(events.SilencedForTime, order=_place)
-def silenced_for_time(event: events.SilencedForTime) -> Iterator[Notice]:
-    """Nobody is told (rest-api 8.10); it has its place among the changes all the same, so that none waits for it."""
+@encoder(events.RosterChangedUntold, order=_place)
+def roster_changed_untold(event: events.RosterChangedUntold) -> Iterator[Notice]:
+    """Nobody is told (rest-api 8.10, 9); it has its place among the changes all the same, so that none waits for it."""
     yield from ()
 
 

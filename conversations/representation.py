@@ -6,6 +6,7 @@ from conversations.policy import Kind
 from conversations.services.queries import QueryResult
 from conversations.storage.queries import FoundConversation
 from imcore.identifiers import iso_date
+from imcore.objects import ERROR
 
 
 def conversation_object(result: QueryResult, *, with_members: bool) -> dict[str, Any]:
@@ -20,6 +21,11 @@ def conversation_object(result: QueryResult, *, with_members: bool) -> dict[str,
         if result.following is not None:
             written |= {"joinedAt": result.following.since_ms, "muted": result.following.is_muted}
     return written | _last_message(result)
+
+
+def class_row(found: FoundConversation) -> dict[str, Any]:
+    """Write a conversation as REST answers it: without what clients may call `error`, which would look like one."""
+    return {key: value for key, value in conversation_row(found).items() if key != ERROR}
 
 
 def conversation_row(found: FoundConversation, *, with_members: bool = True) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Final
 from imcore.attributes import UnfitAttributes
 from imcore.errors import ImError
 
-# `error` at the top of an answer makes Python raise (rest-api 4).
-_RESERVED: Final = frozenset({"error"})
+# At the top of an answer it makes Python raise (rest-api 4).
+ERROR: Final = "error"
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}", re.ASCII)
 
 
@@ -70,10 +70,17 @@ class UnfitQuery(Exception):
 
 def check_key(key: str) -> str:
     """Return the column that a key, dotted perhaps, is about. Raises InvalidKey."""
+    check_answerable(key)
     top = key.partition(".")[0]
-    if not _KEY.fullmatch(top) or top in _RESERVED:
+    if not _KEY.fullmatch(top):
         raise InvalidKey(key[:100])
     return top
+
+
+def check_answerable(key: str) -> None:
+    """Raise InvalidKey for a key, dotted perhaps, of the column that no object can be answered with."""
+    if key.partition(".")[0] == ERROR:
+        raise InvalidKey(key[:100])
 
 
 def error_of(unfit: UnfitAttributes) -> ImError:

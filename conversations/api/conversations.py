@@ -13,13 +13,13 @@ from conversations.api.access import allowed
 from conversations.api.families import NORMAL, Family, conversation_of
 from conversations.models import ConversationSettings
 from conversations.policy import THE_APPLICATION, Kind
-from conversations.representation import conversation_row
+from conversations.representation import class_row
 from conversations.services import attributes, lifecycle, queries
 from conversations.services import objects as rows
 from conversations.services.directory import ConversationInfo
 from imcore.bridge import in_async
 from imcore.identifiers import iso_date, now_ms
-from imcore.objects import InvalidKey, ReadOnlyKey
+from imcore.objects import ReadOnlyKey, check_answerable
 from imcore.rest import objects, parameters
 from imcore.rest.authentication import Who, caller_of
 from imcore.rest.endpoints import endpoint
@@ -131,17 +131,16 @@ def changed(conversation_id: str, updated_ms: int) -> Response:
 
 def _page(request: Request, kind: Kind | None) -> Response:
     allowed(request, "find")
-    return objects.listed(request, queries.page, conversation_row, order="-updatedAt", kind=kind)
+    return objects.listed(request, queries.page, class_row, order="-updatedAt", kind=kind)
 
 
 def _whole(conversation: ConversationInfo) -> Response:
-    return Response(conversation_row(in_async(queries.read, conversation=conversation)))
+    return Response(class_row(in_async(queries.read, conversation=conversation)))
 
 
 def _columns(asked: Parameters) -> dict[str, Any]:
     """Return the columns that the body of a request writes; null is as good as absent (rest-api 3.2)."""
     columns = {key: value for key, value in asked.body.items() if value is not None}
-    # An answer with `error` at its top is taken for a failure (rest-api 4).
-    if any(key.partition(".")[0] == "error" for key in columns):
-        raise InvalidKey("error")
+    for key in columns:
+        check_answerable(key)
     return columns

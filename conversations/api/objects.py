@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from conversations.api.access import allowed, may
 from conversations.models import ConversationSettings
-from conversations.representation import conversation_row
+from conversations.representation import class_row
 from conversations.services import objects as conversations
 from conversations.services import queries
 from conversations.services.directory import ConversationInfo
@@ -55,7 +55,7 @@ def create(request: Request) -> Response:
 def find(request: Request) -> Response:
     """List conversations of all kinds."""
     allowed(request, "find")
-    return objects.listed(request, queries.page, conversation_row, order="objectId", kind=None)
+    return objects.listed(request, queries.page, class_row, order="objectId", kind=None)
 
 
 @endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
@@ -70,7 +70,7 @@ def scan(request: Request) -> Response:
         is_descending=asked.is_descending,
         limit=asked.limit,
     )
-    return objects.scanned(request, asked, [conversation_row(one) for one in found])
+    return objects.scanned(request, asked, [class_row(one) for one in found])
 
 
 @endpoint(Who.APPLICATION, takes=PROJECTION)
@@ -93,8 +93,7 @@ def update(request: Request, object_id: str) -> Response:
         where_text=objects.where_of(request),
         now_ms=now_ms(),
     )
-    written = in_async(stored_alone, writing)
-    body = _written(written.conversation)
+    body = _written(in_async(stored_alone, writing))
     if objects.fetches(request):
         row = in_async(read_by_ids, caller, [object_id]).get(object_id, {})
         touched = {key.partition(".")[0] for key in asked}
@@ -115,7 +114,7 @@ def delete(request: Request, object_id: str) -> Response:
     return Response({})
 
 
-@saving.savable("_Conversation")
+@saving.savable("_Conversation", heeds_conditions=True)
 async def save(request: Request, item: Item) -> Saving:
     """Prepare a conversation that is saved together with others."""
     caller = allowed(request, "create" if item.object_id is None else "update")
@@ -127,8 +126,8 @@ async def save(request: Request, item: Item) -> Saving:
     }
     if item.object_id is None:
         return Saving(conversations.creation(**whose), lambda created: _created(created.conversation))
-    writing = await conversations.writing(**whose, conversation_id=item.object_id)
-    return Saving(writing, lambda written: _written(written.conversation))
+    writing = await conversations.writing(**whose, conversation_id=item.object_id, where_text=item.where)
+    return Saving(writing, _written)
 
 
 @objects.readable("_Conversation")
@@ -138,7 +137,7 @@ async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str,
         return {}
     wanted = [one for one in object_ids if len(one) <= limits.CONVERSATION_ID_MAX_CHARACTERS]
     found = await conversations.with_ids(application=caller.application.pk, conversation_ids=wanted)
-    return {one.object_id: conversation_row(one) for one in found}
+    return {one.object_id: class_row(one) for one in found}
 
 
 def _created(conversation: ConversationInfo) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from conversations.events import AttributesUpdated
+from conversations.events import AttributesUpdated, RosterChangedUntold
 from conversations.models import ConversationSettings
 from conversations.policy import Action, Kind, Roster, standing
 from conversations.services import directory, permissions
-from conversations.services.permissions import Seated, features_of
+from conversations.services.permissions import Seated, facts, features_of
 from conversations.storage import attributes
 from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
@@ -130,6 +130,8 @@ async def update(
         audience=(room(after.pk),) if kind is Kind.CHAT_ROOM else after.members,
     )
     router.publish(application, event, skip=session)
+    if creator is not None:
+        router.publish(application, RosterChangedUntold(**facts(after, client_id)))
     return UpdatedAttributes(after.updated_ms, requested, changed.modified)
 
 

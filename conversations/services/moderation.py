@@ -11,7 +11,7 @@ from conversations.events import (
     MembersSilenced,
     MembersUnsilenced,
     RosterChanged,
-    SilencedForTime,
+    RosterChangedUntold,
 )
 from conversations.policy import POLICIES, Action, Kind, Roster, Standing, may_change, standing
 from conversations.services import directory, permissions
@@ -91,7 +91,7 @@ _UNSILENCE = ListChange(
 _END_SILENCE = ListChange(
     Action.SILENCE,
     moderation.end_silence,
-    lambda change, facts: SilencedForTime(**facts),
+    lambda change, facts: RosterChangedUntold(**facts),
 )
 _BLOCK = ListChange(
     Action.BLOCK,

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from conversations.events import RosterChangedUntold
 from conversations.models import ConversationSettings
 from conversations.policy import THE_APPLICATION, Kind
 from conversations.services import attributes as attribute_rules
 from conversations.services import directory
-from conversations.services.permissions import check_client_ids
+from conversations.services.permissions import check_client_ids, facts
 from conversations.storage import conversations, objects, queries, retention
 from conversations.storage.conversations import ConversationInfo, NewConversation
 from conversations.storage.objects import Columns
@@ -23,8 +24,9 @@ from conversations.storage.where_tree import Column, Compare, Leaf
 from imcore import identifiers, limits
 from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
+from imcore.delivery import router
 from imcore.errors import BlockedByConversation, ConversationNotFound, ConversationRequestInvalid
-from imcore.objects import InvalidType, ReadOnlyKey, error_of
+from imcore.objects import InvalidType, ReadOnlyKey, check_answerable, error_of
 from imcore.writes import Write
 
 Json = Mapping[str, Any]
@@ -44,20 +46,12 @@ class Created:
     is_existing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A conversation after a write."""
-
-    conversation: ConversationInfo
-    columns: Columns
-
-
 def creation(*, application: int, settings: ConversationSettings, columns: Json, now_ms: int) -> Write[Created]:
     """Prepare a conversation with these columns, which may be operators.
 
     `tr` makes it a chat room, `sys` a system conversation, `unique` finds the one of exactly these members, if there
-    is one. Only the first `members_max` members count. To be stored, raises InvalidType, ObjectTooLarge,
-    ConversationRequestInvalid.
+    is one. Only the first `members_max` members count. To be stored, raises InvalidKey, InvalidType,
+    ObjectTooLarge, ConversationRequestInvalid.
     """
     object_id = identifiers.object_id(now_ms)
 
@@ -77,11 +71,11 @@ async def writing(
     columns: Json,
     where_text: str = "",
     now_ms: int,
-) -> Write[Written]:
+) -> Write[ConversationInfo]:
     """Prepare a change of columns as asked, with operators and dotted keys; only where `where` holds, if there is one.
 
-    Raises ConversationNotFound, ConversationQueryFailed; to be stored, ReadOnlyKey, InvalidType, ObjectTooLarge,
-    ConversationRequestInvalid, BlockedByConversation, ConditionUnmet.
+    Raises ConversationNotFound, ConversationQueryFailed; to be stored, ReadOnlyKey, InvalidKey, InvalidType,
+    ObjectTooLarge, ConversationRequestInvalid, BlockedByConversation, ConditionUnmet.
     """
     found = await directory.find(
         application=application, conversation_id=conversation_id, now_ms=now_ms, max_age_seconds=0
@@ -90,11 +84,11 @@ async def writing(
         raise ConversationNotFound("Temporary conversations are not of this class.")
     where = parse(where_text)
 
-    def store(more: Json) -> Written:
+    def store(more: Json) -> ConversationInfo:
         change = partial(_changed, asked={**columns, **more}, settings=settings)
-        return Written(*objects.write(conversation=found.pk, where=where, change=change, now_ms=now_ms))
+        return objects.write(conversation=found.pk, where=where, change=change, now_ms=now_ms)
 
-    return Write(store, lambda written: directory.remember(written.conversation))
+    return Write(store, _written)
 
 
 async def delete(*, application: int, conversation_ids: Sequence[str], where_text: str = "", now_ms: int) -> None:
@@ -135,6 +129,12 @@ async def scan(
 async def with_ids(*, application: int, conversation_ids: Sequence[str]) -> list[FoundConversation]:
     """Return those of the conversations that there are."""
     return await in_database(queries.with_ids, application=application, object_ids=conversation_ids)
+
+
+def _written(after: ConversationInfo) -> None:
+    """Remember a conversation that was written; that has its place among the changes that are told."""
+    directory.remember(after)
+    router.publish(after.application, RosterChangedUntold(**facts(after, THE_APPLICATION)))
 
 
 def _new(object_id: str, asked: Json, settings: ConversationSettings) -> tuple[Kind, NewConversation]:
@@ -189,6 +189,8 @@ def _changed(before: Columns, asked: Json, settings: ConversationSettings) -> Co
 def _applied(document: dict[str, Any], asked: Json, settings: ConversationSettings) -> dict[str, Any]:
     try:
         wanted = {key: value for key, value in asked.items() if _is_column(key)}
+        for key in wanted:
+            check_answerable(key)
         # Before anything looks into it: it may nest deeper than that can go. Lists of members count below.
         lists = {key: value for key, value in wanted.items() if key in _LISTS}
         check_storable(lists, max_bytes=limits.REST_BODY_MAX_BYTES)

@@ -1,7 +1,7 @@
 """Changing who is in a conversation, and the unique conversation a member set leads to."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -60,21 +60,32 @@ def enter(row: Conversation, added: Sequence[str], at_ms: int) -> None:
     )
 
 
-def without(row: Conversation, roster: Roster, removed: Sequence[str], at_ms: int) -> ConversationInfo:
-    """Take members out, and their roles with them; return the conversation after it. Inside a transaction only."""
+def leave(row: Conversation, roster: Roster, removed: Sequence[str]) -> Roster:
+    """Delete the rows of members, and their roles with them; return the roster without these.
+
+    Inside a transaction only, before `with_members`.
+    """
     Member.objects.filter(conversation=row, client_id__in=removed).delete()
-    if row.has_roles:
-        MemberInfo.objects.filter(conversation=row, client_id__in=removed).delete()
-        roster = roster._replace(managers=roster.managers.difference(removed))
+    if not row.has_roles:
+        return roster
+    MemberInfo.objects.filter(conversation=row, client_id__in=removed).delete()
+    return roster._replace(managers=roster.managers.difference(removed))
+
+
+def without(row: Conversation, roster: Roster, removed: Sequence[str], at_ms: int) -> ConversationInfo:
+    """Take members out; return the conversation after it. Inside a transaction only."""
     gone = set(removed)
-    return with_members(row, roster, tuple(one for one in roster.members if one not in gone), at_ms)
+    left = tuple(one for one in roster.members if one not in gone)
+    return with_members(row, leave(row, roster, removed), left, at_ms)
 
 
-def with_members(row: Conversation, roster: Roster, members: tuple[str, ...], at_ms: int) -> ConversationInfo:
-    """Write down what follows from another member set; return the conversation after it."""
-    if row.is_unique:
+def with_members(
+    row: Conversation, roster: Roster, members: tuple[str, ...], at_ms: int, **columns: Any
+) -> ConversationInfo:
+    """Write down what follows from another member set, and other columns; return the conversation after it."""
+    if row.is_unique and members != roster.members:
         _move_unique(row, members)
-    return changed(row, roster._replace(members=members), at_ms, member_count=len(members))
+    return changed(row, roster._replace(members=members), at_ms, member_count=len(members), **columns)
 
 
 def _move_unique(row: Conversation, members: Sequence[str]) -> None:

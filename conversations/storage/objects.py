@@ -12,7 +12,7 @@ from django.db import transaction
 from conversations.models import Conversation, Member
 from conversations.policy import Kind, Roster
 from conversations.storage import attributes, members
-from conversations.storage.changes import changed, lock, next_update_ms
+from conversations.storage.changes import lock, next_update_ms
 from conversations.storage.conversations import ConversationInfo
 from conversations.storage.queries import matches
 from conversations.storage.where import Where
@@ -34,10 +34,8 @@ class Columns:
 
 
 @transaction.atomic
-def write(
-    *, conversation: int, where: Where, change: Callable[[Columns], Columns], now_ms: int
-) -> tuple[ConversationInfo, Columns]:
-    """Make of a conversation what `change` says, under its lock; return it, and its columns after that.
+def write(*, conversation: int, where: Where, change: Callable[[Columns], Columns], now_ms: int) -> ConversationInfo:
+    """Make of a conversation what `change` says, under its lock, and return it.
 
     Raises ConversationNotFound, ConditionUnmet unless `where` holds, and what `change` raises.
     """
@@ -47,34 +45,26 @@ def write(
     before = _columns(row, roster)
     after = change(before)
     at_ms = next_update_ms(row, now_ms)
-    roster = _write_members(row, roster, after, at_ms)
+    present, wanted = set(before.members), set(after.members)
+    added = tuple(one for one in after.members if one not in present)
+    removed = tuple(one for one in before.members if one not in wanted)
+    if added:
+        members.enter(row, added, at_ms)
+    if removed:
+        roster = members.leave(row, roster, removed)
     if set(before.muted) != set(after.muted):
         rows = Member.objects.filter(conversation=row)
         rows.filter(is_muted=True).exclude(client_id__in=after.muted).update(is_muted=False)
         rows.filter(client_id__in=after.muted).update(is_muted=True)
-    info = changed(
+    # One step of `members_version`, whatever is written: those who hear of the next change wait for each.
+    return members.with_members(
         row,
         roster._replace(creator=after.creator),
+        (*(one for one in before.members if one in wanted), *added),
         at_ms,
         creator=after.creator,
         attributes=after.attributes,
     )
-    return info, after
-
-
-def _write_members(row: Conversation, roster: Roster, after: Columns, at_ms: int) -> Roster:
-    """Let in and take out whom the new list says; return the roster after it, with the version it has then."""
-    before, wanted = set(roster.members), set(after.members)
-    added = tuple(one for one in after.members if one not in before)
-    removed = tuple(one for one in roster.members if one not in wanted)
-    if added:
-        members.enter(row, added, at_ms)
-        roster = members.with_members(row, roster, (*roster.members, *added), at_ms).roster
-        row.members_version = roster.members_version
-    if removed:
-        roster = members.without(row, roster, removed, at_ms).roster
-        row.members_version = roster.members_version
-    return roster
 
 
 def _columns(row: Conversation, roster: Roster) -> Columns:

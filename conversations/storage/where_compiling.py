@@ -51,6 +51,8 @@ _COLUMNS: Final = {
 }
 # A coarser column that an index can bear beside one that changes too often for that, and how many make one of it.
 _COARSE: Final = {Column.LAST_MESSAGE: ("c.last_message_hour", HOUR_MS)}
+# What a column that is never NULL has where the key is not there: what the application created has no creator.
+_NOTHING: Final = {Column.CREATOR: ""}
 _FLAGS: Final = {
     Column.IS_CHAT_ROOM: Sql("c.kind = %s", (int(Kind.CHAT_ROOM),)),
     Column.IS_SYSTEM: Sql("c.kind = %s", (int(Kind.SYSTEM),)),
@@ -121,7 +123,9 @@ def _column(column: Column, test: Test, dialect: Dialect) -> Sql:
     if isinstance(test, Equals | In):
         values = (test.value,) if isinstance(test, Equals) else test.values
         return _equals(column, values)
-    return _instant(column, test) if column in INSTANTS else _text(_COLUMNS[column], test, dialect)
+    if column in INSTANTS:
+        return _instant(column, test)
+    return every([_exists(column), _text(_COLUMNS[column], test, dialect)])
 
 
 def _flag(flag: Sql, test: Test) -> Sql:
@@ -147,6 +151,8 @@ def _exists(column: Column) -> Sql:
     if column in _COARSE:
         # It is there whenever the other is.
         return Sql(f"{_COARSE[column][0]} IS NOT NULL")
+    if column in _NOTHING:
+        return Sql(f"{_COLUMNS[column]} <> %s", (_NOTHING[column],))
     return Sql(f"{_COLUMNS[column]} IS NOT NULL")
 
 
@@ -159,7 +165,8 @@ def _equals(column: Column, values: tuple[Json, ...]) -> Sql:
             coarse, size = _COARSE[column]
             found = every([_one_of(coarse, [instant // size for instant in instants]), found])
     else:
-        found = _one_of(_COLUMNS[column], [value for value in values if isinstance(value, str)])
+        nothing = _NOTHING.get(column)
+        found = _one_of(_COLUMNS[column], [one for one in values if isinstance(one, str) and one != nothing])
     return some([found, negated(_exists(column))]) if None in values else found
 
 

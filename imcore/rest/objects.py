@@ -107,8 +107,15 @@ def query_of(request: Request) -> Query:
 
 
 def where_of(request: Request) -> str:
-    """Return the condition of a request: JSON text of an object. An array means that all of its elements hold."""
-    text: str = request.query_params.get("where", "")
+    """Return the condition of a request. Raises UnfitQuery."""
+    return condition_of(request.query_params.get("where", ""))
+
+
+def condition_of(text: str) -> str:
+    """Return a condition as the JSON text of an object. An array means that all of its elements hold.
+
+    Raises UnfitQuery.
+    """
     if len(text.encode()) > limits.REST_WHERE_MAX_BYTES:
         raise UnfitQuery(f"where has at most {limits.REST_WHERE_MAX_BYTES} bytes.")
     if not text.lstrip().startswith("["):

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -42,7 +43,7 @@ _NOT_THEIRS: Final = (429, 502, 503)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An object to be saved: a new one, or the one with an id."""
+    """An object to be saved: a new one, or the one with an id, and that only if `where` holds, unless it is empty."""
 
     key: str
     class_name: str
@@ -50,6 +51,7 @@ class Item:
     columns: Json
     children: Mapping[str, str]
     fetches: bool
+    where: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,16 @@ class Saving:
 Saver = Callable[[Request, Item], Coroutine[Any, Any, Saving]]
 
 _savers: dict[str, Saver] = {}
+_heeds_conditions: set[str] = set()
 
 
-def savable(class_name: str) -> Callable[[Saver], Saver]:
-    """Register how the objects of a class are saved."""
+def savable(class_name: str, *, heeds_conditions: bool = False) -> Callable[[Saver], Saver]:
+    """Register how the objects of a class are saved. An item with a condition is refused where none is heeded."""
 
     def register(saver: Saver) -> Saver:
         _savers[class_name] = saver
+        if heeds_conditions:
+            _heeds_conditions.add(class_name)
         return saver
 
     return register
@@ -107,6 +112,8 @@ async def _prepared(request: Request, item: Item) -> Saving:
     saver = _savers.get(item.class_name)
     if saver is None:
         raise ClassUnknown(item.class_name[:100])
+    if item.where and item.class_name not in _heeds_conditions:
+        raise BadParameter(f"Conditional writes of {item.class_name} are not supported.")
     return await saver(request, item)
 
 
@@ -146,14 +153,15 @@ def _read(one: object) -> Item:
     key = internal_id or path["id"]
     if not isinstance(key, str):
         raise BadParameter("__internalId is a text.")
-    params = one.get("params") or {}
+    params = dict(parse_qsl(asked.query))
     return Item(
         key=key,
         class_name=path["name"] or _ALIASES[path["alias"]],
         object_id=path["id"],
         columns={name: value for name, value in body.items() if not name.startswith("__")},
         children=_children(children or []),
-        fetches=str(params.get("fetchWhenSave", "")).lower() in ("true", "1"),
+        fetches=params.get("fetchWhenSave", "").lower() in ("true", "1"),
+        where=objects.condition_of(params.get("where", "")),
     )
 
 

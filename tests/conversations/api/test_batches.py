@@ -223,6 +223,34 @@ async def test_what_fails_only_when_stored_undoes_the_others(application: Applic
     assert [one["name"] for one in (await ask(application, "GET", CLASS))["results"]] == ["old"]
 
 
+@pytest.mark.parametrize("where", [{"name": "B"}, '{"name": "B"}', [{"name": "B"}]])
+async def test_a_condition_of_one_is_one_of_all(application: Application, where: Any) -> None:
+    """Rest-api 10.1: as Swift saves an object by a query; nothing is saved if it does not hold."""
+    object_id = await made(application, name="A")
+    first = {"method": "POST", "path": CLASS, "body": {"__internalId": "a", "name": "new"}}
+    second = {"method": "PUT", "path": f"{CLASS}/{object_id}", "body": {"level": 1}, "params": {"where": where}}
+
+    assert await refused(application, "POST", SAVE, {"requests": [first, second]}) == (400, 305)
+    assert [one["name"] for one in (await ask(application, "GET", CLASS))["results"]] == ["A"]
+
+    await ask(application, "PUT", f"{CLASS}/{object_id}", {"name": "B"})
+    saved = await save(application, first, second)
+
+    assert saved.keys() == {"a", object_id}
+    assert (await row(application, object_id))["level"] == 1
+
+
+@pytest.mark.parametrize("path", ["/1.1/users/", "/1.1/installations/"])
+async def test_no_condition_is_passed_over(application: Application, path: str) -> None:
+    """Where none is supported, it is refused here, too."""
+    registered = {"username": "tom", "password": "secret"} if path == "/1.1/users/" else {}
+    object_id = (await ask(application, "POST", path, registered))["objectId"]
+    item = {"method": "PUT", "path": path + object_id, "body": {"x": 1}, "params": {"where": {"x": 2}}}
+
+    assert await refused(application, "POST", SAVE, {"requests": [item]}) == (400, 1)
+    assert "x" not in await ask(application, "GET", path + object_id)
+
+
 async def test_a_user_is_saved_beside_others(application: Application) -> None:
     """Swift saves users by it: with their session, or the master key."""
     signed_up = await call("POST", "/1.1/users", app_of(application), {"username": "tom", "password": "x"})

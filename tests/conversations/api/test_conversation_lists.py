@@ -12,7 +12,8 @@ from imcore.identifiers import object_id
 from imcore.models import Application
 from tests.conftest import SignIn
 from tests.conversations.api.backend import CHAT_ROOMS, NORMAL, SERVICES, ask, made, names, refused
-from tests.conversations.talking import start
+from tests.conversations.talking import look_up, start
+from tests.restclient import call, master_of
 
 
 async def fill(application: Application, number: int) -> None:
@@ -91,6 +92,18 @@ async def test_conditions_in_an_array_must_all_hold(application: Application) ->
     assert await names(application, where={"$or": [{"n": 1}, {"n": 3}], "m": "tom"}) == ["one"]
 
 
+async def test_a_conversation_that_nobody_created_is_found_so(application: Application) -> None:
+    """Rest-api 6.2: a creator that is not answered is not there for conditions either, nor an empty text."""
+    await made(application, name="tom's", c="tom")
+    await made(application, name="nobody's")
+
+    for nobody in (None, {"$exists": False}, {"$ne": "tom"}, {"$in": [None, "jerry"]}):
+        assert await names(application, where={"c": nobody}) == ["nobody's"]
+    for somebody in ("tom", {"$exists": True}, {"$ne": None}, {"$in": ["", "tom"]}, {"$gt": ""}, {"$regex": "^"}):
+        assert await names(application, where={"c": somebody}) == ["tom's"]
+    assert await names(application, where={"c": ""}) == await names(application, where={"c": {"$lt": "a"}}) == []
+
+
 async def test_what_is_listed_is_what_is_read(application: Application) -> None:
     """Rest-api 8: the same object, with members and who muted."""
     cid = await made(application, name="x", m=["tom", "jerry"])
@@ -100,6 +113,22 @@ async def test_what_is_listed_is_what_is_read(application: Application) -> None:
 
     assert listed == await ask(application, "GET", f"{NORMAL}/{cid}")
     assert (listed["m"], listed["mu"]) == (["tom", "jerry"], ["jerry"])
+
+
+async def test_no_answer_looks_like_an_error(application: Application, signed_in: SignIn) -> None:
+    """Rest-api 4: Python raises for an `error` in what it reads, which any client may write on its conversation."""
+    tom = await signed_in("tom")
+    cid = (await start(tom, "jerry", attributes={"error": "boo", "name": "x"})).cid
+    row = f"/1.1/classes/_Conversation/{cid}"
+
+    [listed] = (await ask(application, "GET", NORMAL))["results"]
+    read = await ask(application, "GET", f"{NORMAL}/{cid}")
+    of_class = (await call("GET", row, master_of(application))).json()
+
+    assert listed == read == of_class
+    assert "error" not in read
+    assert read["name"] == "x"
+    assert (await look_up(tom, cid))["error"] == "boo"
 
 
 async def test_columns_can_be_chosen_and_left_out(application: Application) -> None:

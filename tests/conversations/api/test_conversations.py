@@ -242,6 +242,18 @@ async def test_a_conversation_can_be_given_to_somebody_else(
     await answer(jerry, OpType.add_shutup, OpType.shutup_added, cid=cid, m=["spike"])
 
 
+async def test_what_is_told_after_that_does_not_wait(application: Application, signed_in: SignIn) -> None:
+    """Another creator has its place among the changes of who stands how, though no notice of its own there."""
+    tom = await signed_in("tom")
+    cid = await made(application, m=["tom"])
+    await heard(tom)
+
+    await ask(application, "PUT", f"{NORMAL}/{cid}", {"c": "tom"})
+    await ask(application, "POST", f"{NORMAL}/{cid}/members", {"client_ids": ["jerry"]})
+
+    assert [operation for operation, *_ in await told(tom)] == ["updated", "members_joined"]
+
+
 async def test_those_in_a_chat_room_hear_of_its_change(application: Application, signed_in: SignIn) -> None:
     """Rest-api 8.3, as when somebody in it changes it."""
     tom, jerry = await signed_in("tom"), await signed_in("jerry")

@@ -10,7 +10,7 @@ from imcore.models import Application
 from imcore.protocol.message_pb2 import BlacklistCommand, CommandType, ConvCommand, DirectCommand, OpType
 from tests.conftest import SignIn
 from tests.conversations.api.objects import CLASS, ask, made, refused, row
-from tests.conversations.talking import start
+from tests.conversations.talking import start, told
 from tests.messaging.signing_in import ObeySettings
 from tests.messaging.support import another_application, heard, say
 from tests.restclient import app_of, call, master_of
@@ -128,6 +128,24 @@ async def test_members_that_are_written_can_talk_and_nobody_is_told(
     assert [await can_say(client) for client in (amy, bob, eve)] == [True, True, False]
 
 
+async def test_what_is_told_after_an_untold_write_does_not_wait(application: Application, signed_in: SignIn) -> None:
+    """A write has its places among the changes of members and of attributes, whatever it writes."""
+    amy = await signed_in("amy")
+    object_id = await made(application, m=["amy", "bob"])
+    path, members = f"{CLASS}/{object_id}", f"/1.2/rtm/conversations/{object_id}/members"
+    await ask(application, "POST", members, {"client_ids": ["carl"]})
+    await ask(application, "PUT", f"/1.2/rtm/conversations/{object_id}", {"name": "one"})
+    await told(amy)
+
+    await ask(application, "PUT", path, {"m": ["amy", "dora", "eve"], "c": "amy", "name": "two"})
+    await ask(application, "PUT", path, {"mu": ["eve"]})
+    await ask(application, "POST", members, {"client_ids": ["bob"]})
+    await ask(application, "PUT", f"/1.2/rtm/conversations/{object_id}", {"name": "three"})
+
+    assert await told(amy) == [("members_joined", "", ["bob"]), ("updated", "", [])]
+    assert (await row(application, object_id))["m"] == ["amy", "dora", "eve", "bob"]
+
+
 async def test_a_unique_conversation_moves_with_its_members(application: Application) -> None:
     """The look-up compares the members of today."""
     object_id = await made(application, m=["amy", "bob"], unique=True)
@@ -211,6 +229,8 @@ async def test_a_write_answers_what_it_wrote_if_asked(application: Application) 
         ({"name": "\0"}, 111),
         ({"attr": "x" * 200_000}, 116),
         ({"a..b": 1}, 111),
+        ({"error": 1}, 105),
+        ({"error.x": 1}, 105),
         ({"x": {"__op": "Nothing"}}, 111),
         ({"m": {"__op": "Increment", "amount": 1}}, 111),
         ({"x": DEEP}, 111),

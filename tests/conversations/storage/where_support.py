@@ -90,7 +90,7 @@ def holds(condition: Condition, document: Document) -> bool:
 
 def _completed(document: Document) -> Document:
     kind = document.get("conv_type", 1)
-    defaults = {"c": "", "m": [], "mu": [], "createdAt": 0, "updatedAt": 0, "unique": False, "conv_type": 1}
+    defaults = {"m": [], "mu": [], "createdAt": 0, "updatedAt": 0, "unique": False, "conv_type": 1}
     flags = {"tr": kind == 2, "sys": kind == 3, "temp": kind == 4}
     members = {key: sorted(document.get(key, [])) for key in ("m", "mu")}
     return {**defaults, **document, **flags, **members}
