@@ -1,6 +1,7 @@
 """Errors as HTTP: the REST twin of `gateway/dispatch.py`."""
 
 import logging
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.core.exceptions import RequestDataTooBig
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # Told of whatever was not foreseen (rest-api 4.1); the log says what it was.
 CRASHED: Final = {"code": 1, "error": "Internal server error."}
+# When to ask again what this server has refused for want of room.
+RETRY_SECONDS: Final = 5
 
 
 class Unauthorized(ImError):
@@ -96,6 +99,14 @@ class TooManyRequests(ImError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class ServerBusy(ImError):
+    """More requests than this process can work on at a time, and than may wait; nothing was done (rest-api 4.1)."""
+
+    code = 503
+    reason = "The server is busy."
+    http_status = 503
+
+
 class UpstreamFailed(ImError):
     """What this server does not serve was handed on, and there was no answer that could be handed back."""
 
@@ -127,10 +138,7 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, UnfitQuery):
         error = BadParameter(str(error))
     if isinstance(error, ImError):
-        response = Response(body_of_error(error), status=error.http_status)
-        if isinstance(error, TooManyRequests):
-            response["Retry-After"] = str(error.retry_after_seconds)
-        return response
+        return Response(body_of_error(error), status=error.http_status, headers=_headers_of_error(error))
     if isinstance(error, exceptions.APIException):
         answer = exception_handler(error, context)
         assert answer is not None
@@ -142,7 +150,15 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
 
 def error_response(error: ImError) -> JsonResponse:
     """Return the answer that tells an error, where no view of DRF's does."""
-    return JsonResponse(body_of_error(error), status=error.http_status)
+    return JsonResponse(body_of_error(error), status=error.http_status, headers=_headers_of_error(error))
+
+
+def _headers_of_error(error: ImError) -> dict[str, str]:
+    """Return when to ask again, where that helps (rest-api 7)."""
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    is_passing = error.http_status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    return {"Retry-After": str(RETRY_SECONDS)} if is_passing else {}
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
