@@ -14,7 +14,7 @@ from conversations.policy import THE_APPLICATION, Kind
 from conversations.services import attributes as attribute_rules
 from conversations.services import directory
 from conversations.services.permissions import check_client_ids
-from conversations.storage import conversations, objects, queries, retention
+from conversations.storage import changes, conversations, objects, queries, retention
 from conversations.storage.conversations import ConversationInfo, NewConversation
 from conversations.storage.objects import Columns
 from conversations.storage.queries import FoundConversation, SortKey
@@ -25,7 +25,7 @@ from imcore.attributes import UnfitAttributes, applied, check_storable, path_of
 from imcore.bridge import in_database
 from imcore.errors import BlockedByConversation, ConversationNotFound, ConversationRequestInvalid
 from imcore.objects import InvalidType, ReadOnlyKey, error_of
-from imcore.writes import Write
+from imcore.writes import Rows, Write
 
 Json = Mapping[str, Any]
 # Columns that only the server writes; sent as they are, they are passed over.
@@ -94,7 +94,8 @@ async def writing(
         change = partial(_changed, asked={**columns, **more}, settings=settings)
         return Written(*objects.write(conversation=found.pk, where=where, change=change, now_ms=now_ms))
 
-    return Write(store, lambda written: directory.remember(written.conversation))
+    rows = Rows("conversations", found.pk, changes.lock_all)
+    return Write(store, lambda written: directory.remember(written.conversation), rows)
 
 
 async def delete(*, application: int, conversation_ids: Sequence[str], where_text: str = "", now_ms: int) -> None:

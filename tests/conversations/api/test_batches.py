@@ -1,5 +1,6 @@
 """Several requests in one (`/batch`), and objects that are saved together (`/batch/save`); rest-api 6.2, 10.1."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from imcore import limits
 from imcore.models import Application
 from tests.conversations.api.objects import CLASS, ask, made, refused, row
-from tests.restclient import app_of, call
+from tests.restclient import app_of, call, master_of
 
 # Deeper than what JSON is written to, and not as deep as what it is read from.
 DEEP = json.loads("[" * 500 + "]" * 500)
@@ -251,3 +252,28 @@ async def test_conversations_are_saved_by_the_developer(application: Application
     answer = await call("POST", SAVE, app_of(application), {"requests": [item]})
 
     assert (answer.status_code, answer.json()["code"]) == (400, 403)
+
+
+async def test_batches_that_cross_do_not_wait_for_each_other(
+    application: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    """docs/adr/0008: PostgreSQL would end one of them after a second, and it would be done again."""
+    paths = [f"{CLASS}/{await made(application, name=name)}" for name in "ab"]
+    paths += [f"/1.1/installations/{await an_installation(application)}" for _ in "ab"]
+    caplog.set_level("INFO", "imcore.bridge")
+
+    async def save_in(order: list[str]) -> int:
+        items = [{"method": "PUT", "path": path, "body": {"x": 1}} for path in order]
+        answer = await call("POST", SAVE, master_of(application), {"requests": items})
+        return int(answer.status_code)
+
+    for _ in range(10):
+        assert await asyncio.gather(save_in(paths), save_in(paths[::-1])) == [200, 200]
+
+    assert "deadlock" not in caplog.text
+
+
+async def an_installation(application: Application) -> str:
+    """Register a device and return its id."""
+    answer = await call("POST", "/1.1/installations", app_of(application), {})
+    return str(answer.json()["objectId"])
