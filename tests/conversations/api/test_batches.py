@@ -139,6 +139,38 @@ async def test_each_request_shows_the_keys_of_the_batch(application: Application
     assert (await call("POST", BATCH, {}, {"requests": requests})).status_code == 401
 
 
+async def test_a_batch_does_no_more_once_its_answers_are_large(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists of a hundred times a thousand objects would be held in memory; what was not done says so."""
+    monkeypatch.setattr(limits, "REST_BATCH_ANSWER_MAX_BYTES", 1000)
+    object_id = await made(application, name="A", attr={"text": "x" * 1000})
+    rename = {"method": "PUT", "path": f"{CLASS}/{object_id}", "body": {"name": "B"}}
+
+    date, found, *others = await batch(
+        application, {"method": "GET", "path": "/1.1/date"}, {"method": "GET", "path": CLASS}, rename, rename
+    )
+
+    assert ["success" in one for one in (date, found)] == [True, True]
+    assert [one["error"]["code"] for one in others] == [1, 1]
+    assert (await row(application, object_id))["name"] == "A"
+
+
+async def test_a_batch_does_no_more_once_it_has_taken_long(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred slow queries would keep a thread for minutes; what was not done says so."""
+    monkeypatch.setattr(limits, "REST_BATCH_SECONDS", 0)
+    object_id = await made(application, name="A")
+    rename = {"method": "PUT", "path": f"{CLASS}/{object_id}", "body": {"name": "B"}}
+
+    first, second = await batch(application, {"method": "GET", "path": "/1.1/date"}, rename)
+
+    assert "success" in first
+    assert second["error"]["code"] == 124
+    assert (await row(application, object_id))["name"] == "A"
+
+
 async def save(application: Application, *requests: Any) -> Any:
     """Save objects together as the developer."""
     return await ask(application, "POST", SAVE, {"requests": list(requests)})
@@ -268,7 +300,7 @@ async def test_batches_that_cross_do_not_wait_for_each_other(
         return int(answer.status_code)
 
     for _ in range(10):
-        assert await asyncio.gather(save_in(paths), save_in(paths[::-1])) == [200, 200]
+        assert list(await asyncio.gather(save_in(paths), save_in(paths[::-1]))) == [200, 200]
 
     assert "deadlock" not in caplog.text
 
