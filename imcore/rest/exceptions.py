@@ -87,6 +87,14 @@ class BodyTooLarge(ImError):
     http_status = 413
 
 
+class BodyTooSlow(ImError):
+    """A body that is not here in time; nothing was done."""
+
+    code = 408
+    reason = "The body came too slowly."
+    http_status = 408
+
+
 class TooManyRequests(ImError):
     """The application asks more often than it may (rest-api 7); it may again in `retry_after_seconds`."""
 
