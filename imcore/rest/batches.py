@@ -27,7 +27,7 @@ from imcore import limits
 from imcore.bridge import in_async
 from imcore.errors import ImError
 from imcore.rest.authentication import Who
-from imcore.rest.bodies import METHODS, body_of
+from imcore.rest.bodies import METHODS, as_text, body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter, NotFound, UpstreamFailed, body_of_error
 from imcore.rest.middleware import plain
@@ -99,12 +99,8 @@ def read(one: object) -> Asked:
         raise BadParameter("body and params are objects.")
     bare, _, query = path.partition("?")
     named = parse_qsl(query, keep_blank_values=True)
-    try:
-        named += [(key, _text(value)) for key, value in (params or {}).items() if value is not None]
-        return Asked(method.upper(), plain(unquote(bare)), urlencode(named), orjson.dumps(body or {}))
-    except orjson.JSONEncodeError:
-        # Whoever reads JSON takes deeper nesting than whoever writes it.
-        raise BadParameter("body and params nest too deep.") from None
+    named += [(key, as_text(value, "params")) for key, value in (params or {}).items() if value is not None]
+    return Asked(method.upper(), plain(unquote(bare)), urlencode(named), as_text(body or {}, "body").encode())
 
 
 def _answered(request: Request, one: object) -> dict[str, Any]:
@@ -167,7 +163,3 @@ def _body(response: HttpResponseBase) -> Any:
         return orjson.loads(getattr(response, "content", b""))
     except orjson.JSONDecodeError:
         raise UpstreamFailed("It answered what is no JSON.") from None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -4,7 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -141,6 +141,8 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into `{"code": …, "error": …}`; DRF calls this for every view."""
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
+    if isinstance(error, TooManyFieldsSent):
+        error = BadParameter("There are too many parameters.")
     if isinstance(error, ConversationQueryTooSlow):
         error = QueryTooSlow()
     if isinstance(error, UnfitQuery):

@@ -42,6 +42,7 @@ HOP_BY_HOP: Final = frozenset(
 NOT_HANDED_ON: Final = HOP_BY_HOP | {"cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
 NOT_HANDED_BACK: Final = HOP_BY_HOP | {"set-cookie", "alt-svc", "strict-transport-security"}
 
+
 class _UnderWay:
     """How many requests this process has handed on, or is about to."""
 
