@@ -7,7 +7,7 @@ database's own time limits (`DATABASE_WAIT_SECONDS`) bound how long that can be.
 *To a long calculation*: `calculated` runs a password hash on threads of their own, so that neither the loop nor the
 database's threads wait for it.
 
-*Into a thread*: `in_thread` runs a request's middleware and view.
+*Into a thread*: `in_thread` runs a request's middleware and view (`imcore/http.py` says on how many).
 
 *To the store of files*: `in_store` reads and writes bytes on threads of their own, so that a slow disk or bucket keeps
 nobody from the database.
@@ -55,6 +55,14 @@ def _unit_of_work(work: Callable[[], T]) -> T:
         close_old_connections()
 
 
+def _with_own_connections(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    finally:
+        # Django does this at the end of a request on a thread of its own, which the dashboard's views have not used.
+        close_old_connections()
+
+
 def _despite_deadlocks(work: Callable[[], T]) -> T:
     """Run a unit of work again that was ended for others to go on, TRIES times in all."""
     for _ in range(TRIES - 1):
@@ -82,9 +90,13 @@ async def calculated(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
     return await asyncio.get_running_loop().run_in_executor(_calculating, partial(work, *args, **kwargs))
 
 
-async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run synchronous code that may wait, such as a request's middleware and view, in the request's own thread."""
-    return await sync_to_async(work)(*args, **kwargs)
+async def in_thread(threads: ThreadPoolExecutor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run synchronous code that may wait, such as a request's middleware and view, on one of several threads.
+
+    It may wait for services on the loop (`in_async`); nothing on the loop may wait for such a thread.
+    """
+    in_one = sync_to_async(_with_own_connections, thread_sensitive=False, executor=threads)
+    return await in_one(partial(work, *args, **kwargs))
 
 
 async def in_store(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

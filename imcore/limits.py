@@ -75,6 +75,8 @@ REST_INCLUDED_MAX_BYTES: Final = 16 * 1024 * 1024  # ours: of all that an answer
 REST_KEYS_MAX: Final = 200  # ours: each is looked for in every object
 REST_SCAN_SECONDS: Final = 600  # rest-api 6.3: how long a cursor is good
 REST_BATCH_MAX: Final = 100  # ours: no source says
+REST_BATCH_SECONDS: Final = 30  # ours: no request of a batch begins later
+REST_BATCH_ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024  # ours: nor once so much is to be answered, as JSON
 REST_BODY_MAX_BYTES: Final = 20 * 1024 * 1024  # rest-api 3.8
 
 SUBSCRIBER_PAGE: Final = 50  # rest-api 8.11, 8.12

@@ -220,12 +220,18 @@ CELERY_BEAT_SCHEDULE = {
 # How long things may take and how much may wait; docs/settings.md says what happens at each bound.
 FRAME_MAX_BYTES = int(_number("IMCORE_FRAME_MAX_BYTES", 256 * 1024))
 HEAD_SECONDS = _number("IMCORE_HEAD_SECONDS", 20)
+BODY_SECONDS = _number("IMCORE_BODY_SECONDS", 120)
+ANSWER_IDLE_SECONDS = _number("IMCORE_ANSWER_IDLE_SECONDS", 60)
 LOGIN_SECONDS = _number("IMCORE_LOGIN_SECONDS", 300)
 # SDKs speak every 180 s (realtime-protocol 1.6); pings find a dead connection earlier than they would.
 PING_SECONDS = _number("IMCORE_PING_SECONDS", 60)
 PONG_SECONDS = _number("IMCORE_PONG_SECONDS", 60)
 COMMAND_SECONDS = _number("IMCORE_COMMAND_SECONDS", 15)
 COMMAND_BACKLOG = int(_number("IMCORE_COMMAND_BACKLOG", 64))
+# More than those that wait for a password's hash or for the upstream server may have together.
+REQUEST_THREADS = int(_number("IMCORE_REQUEST_THREADS", 400))
+REQUEST_BACKLOG = int(_number("IMCORE_REQUEST_BACKLOG", 1000))
+REQUEST_WAIT_SECONDS = _number("IMCORE_REQUEST_WAIT_SECONDS", 5)
 OUTBOUND_MAX_FRAMES = int(_number("IMCORE_OUTBOUND_MAX_FRAMES", 1000))
 OUTBOUND_MAX_BYTES = int(_number("IMCORE_OUTBOUND_MAX_BYTES", 1024 * 1024))
 STORE_BATCH = int(_number("IMCORE_STORE_BATCH", 256))
@@ -314,5 +320,7 @@ LOGGING = {
         "imcore": {"level": os.environ.get("LOG_LEVEL", "INFO")},
         # It warns of every answer that tells a caller what is wrong with his request; he has been told.
         "django.request": {"level": "ERROR"},
+        # Nor is it worth a traceback that anybody asks by a name that can be none.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

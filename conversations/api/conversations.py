@@ -5,7 +5,6 @@ For the developer, unless a setting opens an operation to whoever knows the App 
 
 from typing import Any, Final
 
-import orjson
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,6 +21,7 @@ from imcore.identifiers import iso_date, now_ms
 from imcore.objects import ReadOnlyKey, check_answerable
 from imcore.rest import objects, parameters
 from imcore.rest.authentication import Who, caller_of
+from imcore.rest.bodies import as_text
 from imcore.rest.endpoints import endpoint
 from imcore.rest.objects import FOUND, LIST
 from imcore.rest.openapi import BOOLEAN, CLIENT_ID, DATE, OBJECT, STRING, array, record
@@ -104,7 +104,7 @@ def update(request: Request, family: Family, conversation_id: str) -> Response:
         conversation_id=conversation_id,
         client_id=THE_APPLICATION,
         creator=asked.client_id("c", None),
-        requested_text=orjson.dumps(columns).decode(),
+        requested_text=as_text(columns, "A column"),
         now_ms=now_ms(),
     )
     return changed(conversation_id, updated.updated_ms)

@@ -15,7 +15,7 @@ from conversations.policy import THE_APPLICATION, Kind
 from conversations.services import attributes as attribute_rules
 from conversations.services import directory
 from conversations.services.permissions import check_client_ids, facts
-from conversations.storage import conversations, objects, queries, retention
+from conversations.storage import changes, conversations, objects, queries, retention
 from conversations.storage.conversations import ConversationInfo, NewConversation
 from conversations.storage.objects import Columns
 from conversations.storage.queries import FoundConversation, SortKey
@@ -27,7 +27,7 @@ from imcore.bridge import in_database
 from imcore.delivery import router
 from imcore.errors import BlockedByConversation, ConversationNotFound, ConversationRequestInvalid
 from imcore.objects import InvalidType, ReadOnlyKey, check_answerable, error_of
-from imcore.writes import Write
+from imcore.writes import Rows, Write
 
 Json = Mapping[str, Any]
 # Columns that only the server writes; sent as they are, they are passed over.
@@ -88,7 +88,7 @@ async def writing(
         change = partial(_changed, asked={**columns, **more}, settings=settings)
         return objects.write(conversation=found.pk, where=where, change=change, now_ms=now_ms)
 
-    return Write(store, _written)
+    return Write(store, _written, Rows("conversations", found.pk, changes.lock_all))
 
 
 async def delete(*, application: int, conversation_ids: Sequence[str], where_text: str = "", now_ms: int) -> None:

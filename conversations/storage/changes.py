@@ -9,7 +9,7 @@
 Rules are the services' business and facts are storage's; a rule that is judged under the lock cannot be overtaken.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,6 +51,12 @@ def lock(pk: int) -> tuple[Conversation, Roster]:
     if row is None:
         raise ConversationNotFound
     return row, rosters.of([row])[row.pk]
+
+
+def lock_all(numbers: Sequence[int]) -> None:
+    """Lock conversations until the caller's transaction ends; those that are gone are passed over."""
+    rows = Conversation.objects.select_for_update().filter(pk__in=numbers).order_by("pk")
+    list(rows.values_list("pk"))
 
 
 def next_update_ms(row: Conversation, now_ms: int) -> int:

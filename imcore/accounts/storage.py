@@ -89,6 +89,11 @@ def create(
     return _account(row)
 
 
+def lock(users: Sequence[int]) -> None:
+    """Lock users until the caller's transaction ends; those that are gone are passed over."""
+    list(User.objects.select_for_update().filter(pk__in=users).order_by("pk").values_list("pk"))
+
+
 @transaction.atomic
 def change(*, user: int, change: Callable[[Account], Change], now_ms: int) -> Account:
     """Make of a user what `change` says, under its lock.

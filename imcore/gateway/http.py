@@ -1,6 +1,7 @@
-"""uvicorn's HTTP protocol with two bounds it lacks: on the time a request's head may take, and on its size.
+"""uvicorn's HTTP protocol with bounds it lacks: on the time a request's head may take, on its size, and on the time in
+which a peer takes nothing of its answer.
 
-Without them a peer that connects and stays silent, or sends headers without end, is kept for ever.
+Without them a peer that connects and stays silent, sends headers without end, or does not read, is kept for ever.
 """
 
 import asyncio
@@ -20,12 +21,24 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._answer_timer: asyncio.TimerHandle | None = None
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        self._stop_watching()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to watch whether the peer reads: so much waits for it that the answer is held back."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Go on; little is left that the peer has not read."""
+        self._stop_watching()
+        super().resume_writing()
 
     def on_message_begin(self) -> None:
         """Wait for the rest of the head."""
@@ -56,6 +69,23 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _watch(self) -> None:
+        self._stop_watching()
+        left = self.transport.get_write_buffer_size()
+        self._answer_timer = self.loop.call_later(settings.ANSWER_IDLE_SECONDS, self._look, left)
+
+    def _look(self, left_before: int) -> None:
+        """Cut off a peer that has read nothing since the last look."""
+        if self.transport.get_write_buffer_size() >= left_before:
+            self._abort()
+        else:
+            self._watch()
+
+    def _stop_watching(self) -> None:
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
 
     def _is_within_bound(self, piece: bytes) -> bool:
         self._head_bytes += len(piece)

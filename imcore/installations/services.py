@@ -6,6 +6,7 @@ object, changed as attributes are, and read back.
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from imcore import identifiers, limits
@@ -18,7 +19,7 @@ from imcore.installations.errors import InvalidChannel, InvalidDeviceToken
 from imcore.installations.models import InstallationSettings
 from imcore.installations.storage import Device, InstallationInfo, Known
 from imcore.objects import InvalidType, check_key, error_of
-from imcore.writes import Write
+from imcore.writes import Rows, Write
 
 Json = Any
 FORGET_BATCH = 500
@@ -71,7 +72,7 @@ def saving(
             now_ms=now_ms,
         )
 
-    return Write(store)
+    return Write(store, rows=Rows("installations", known, partial(storage.lock, application)))
 
 
 def changed(before: Device, asked: Mapping[str, Json]) -> Device:

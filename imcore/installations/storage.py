@@ -141,6 +141,16 @@ def save(
     raise RuntimeError("The installation keeps appearing and disappearing.")
 
 
+def lock(application: int, known: Sequence[Known]) -> None:
+    """Lock all installations that are known so until the caller's transaction ends."""
+    among = Q()
+    for field in fields(Known):
+        values = [value for one in known if (value := getattr(one, field.name)) is not None]
+        among |= Q(**{f"{field.name}__in": values})
+    rows = Installation.objects.select_for_update().filter(among, application=application)
+    list(rows.order_by("pk").values_list("pk"))
+
+
 def page(
     *, application: int, where_text: str, order_text: str, limit: int, skip: int, counts: bool
 ) -> tuple[list[InstallationInfo], int]:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -26,7 +27,7 @@ from imcore import limits
 from imcore.bridge import in_async
 from imcore.errors import ImError
 from imcore.rest.authentication import Who
-from imcore.rest.bodies import METHODS, body_of
+from imcore.rest.bodies import METHODS, as_text, body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter, NotFound, UpstreamFailed, body_of_error
 from imcore.rest.middleware import plain
@@ -50,10 +51,29 @@ class Asked:
     body: bytes
 
 
+class BatchTooLong(ImError):
+    """What a batch has asked already has taken so long that this is not asked any more."""
+
+    code = 124
+    reason = "The batch takes too long; this request was not made."
+
+
 @endpoint(Who.APPLICATION, needs={"requests": array(REQUEST)}, answers=array(OBJECT))
 def run(request: Request) -> Response:
     """Make several requests, and answer each: what one of them fails with is no failure of the others."""
-    return Response([_answered(request, one) for one in requests_of(request)])
+    ends, left = monotonic() + limits.REST_BATCH_SECONDS, limits.REST_BATCH_ANSWER_MAX_BYTES
+    answers: list[orjson.Fragment] = []
+    for number, one in enumerate(requests_of(request)):
+        if left < 0:
+            answer = _refused(BadParameter("The batch has too much to answer; this request was not made."))
+        elif number and monotonic() > ends:
+            answer = _refused(BatchTooLong())
+        else:
+            answer = _answered(request, one)
+        # Written once, to know how long it is, and not again.
+        answers.append(orjson.Fragment(written := orjson.dumps(answer)))
+        left -= len(written)
+    return Response(answers)
 
 
 def requests_of(request: Request) -> list[Any]:
@@ -79,12 +99,8 @@ def read(one: object) -> Asked:
         raise BadParameter("body and params are objects.")
     bare, _, query = path.partition("?")
     named = parse_qsl(query, keep_blank_values=True)
-    try:
-        named += [(key, _text(value)) for key, value in (params or {}).items() if value is not None]
-        return Asked(method.upper(), plain(unquote(bare)), urlencode(named), orjson.dumps(body or {}))
-    except orjson.JSONEncodeError:
-        # Whoever reads JSON takes deeper nesting than whoever writes it.
-        raise BadParameter("body and params nest too deep.") from None
+    named += [(key, as_text(value, "params")) for key, value in (params or {}).items() if value is not None]
+    return Asked(method.upper(), plain(unquote(bare)), urlencode(named), as_text(body or {}, "body").encode())
 
 
 def _answered(request: Request, one: object) -> dict[str, Any]:
@@ -95,8 +111,12 @@ def _answered(request: Request, one: object) -> dict[str, Any]:
         response = _response(request, asked)
         body = _body(response)
     except ImError as error:
-        return {"error": body_of_error(error)}
+        return _refused(error)
     return {"success" if response.status_code < HTTPStatus.BAD_REQUEST else "error": body}
+
+
+def _refused(error: ImError) -> dict[str, Any]:
+    return {"error": body_of_error(error)}
 
 
 def _response(request: Request, asked: Asked) -> HttpResponseBase:
@@ -143,7 +163,3 @@ def _body(response: HttpResponseBase) -> Any:
         return orjson.loads(getattr(response, "content", b""))
     except orjson.JSONDecodeError:
         raise UpstreamFailed("It answered what is no JSON.") from None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -36,6 +36,15 @@ def body_of(request: Request) -> dict[str, Any]:
     return _without_control_keys(fields) if _is_plain_text(request) else fields
 
 
+def as_text(value: object, name: str) -> str:
+    """Return a value of a body as its JSON, or as it is if it is text. Raises BadParameter if it nests too deep."""
+    try:
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        # Whoever reads JSON takes deeper nesting than whoever writes it.
+        raise BadParameter(f"{name} nests too deep.") from None
+
+
 def open_tunnel(request: Request) -> None:
     """Turn a request that carries another in its body into that one. Raises InvalidJson, BadParameter."""
     if request.method != "POST" or not _is_plain_text(request):
@@ -52,7 +61,7 @@ def open_tunnel(request: Request) -> None:
         query = inner.GET.copy()
         for name, value in _without_control_keys(fields).items():
             if value is not None:
-                query[name] = value if isinstance(value, str) else orjson.dumps(value).decode()
+                query[name] = as_text(value, name)
         inner.GET = query  # type: ignore[assignment]
 
 

@@ -1,9 +1,10 @@
 """Errors as HTTP: the REST twin of `gateway/dispatch.py`."""
 
 import logging
+from http import HTTPStatus
 from typing import Any, Final
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # Told of whatever was not foreseen (rest-api 4.1); the log says what it was.
 CRASHED: Final = {"code": 1, "error": "Internal server error."}
+# When to ask again what this server has refused for want of room.
+RETRY_SECONDS: Final = 5
 
 
 class Unauthorized(ImError):
@@ -84,6 +87,14 @@ class BodyTooLarge(ImError):
     http_status = 413
 
 
+class BodyTooSlow(ImError):
+    """A body that is not here in time; nothing was done."""
+
+    code = 408
+    reason = "The body came too slowly."
+    http_status = 408
+
+
 class TooManyRequests(ImError):
     """The application asks more often than it may (rest-api 7); it may again in `retry_after_seconds`."""
 
@@ -94,6 +105,14 @@ class TooManyRequests(ImError):
     def __init__(self, *, retry_after_seconds: int) -> None:
         super().__init__()
         self.retry_after_seconds = retry_after_seconds
+
+
+class ServerBusy(ImError):
+    """More requests than this process can work on at a time, and than may wait; nothing was done (rest-api 4.1)."""
+
+    code = 503
+    reason = "The server is busy."
+    http_status = 503
 
 
 class UpstreamFailed(ImError):
@@ -122,15 +141,14 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into `{"code": …, "error": …}`; DRF calls this for every view."""
     if isinstance(error, RequestDataTooBig):
         error = BodyTooLarge()
+    if isinstance(error, TooManyFieldsSent):
+        error = BadParameter("There are too many parameters.")
     if isinstance(error, ConversationQueryTooSlow):
         error = QueryTooSlow()
     if isinstance(error, UnfitQuery):
         error = BadParameter(str(error))
     if isinstance(error, ImError):
-        response = Response(body_of_error(error), status=error.http_status)
-        if isinstance(error, TooManyRequests):
-            response["Retry-After"] = str(error.retry_after_seconds)
-        return response
+        return Response(body_of_error(error), status=error.http_status, headers=_headers_of_error(error))
     if isinstance(error, exceptions.APIException):
         answer = exception_handler(error, context)
         assert answer is not None
@@ -142,7 +160,15 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
 
 def error_response(error: ImError) -> JsonResponse:
     """Return the answer that tells an error, where no view of DRF's does."""
-    return JsonResponse(body_of_error(error), status=error.http_status)
+    return JsonResponse(body_of_error(error), status=error.http_status, headers=_headers_of_error(error))
+
+
+def _headers_of_error(error: ImError) -> dict[str, str]:
+    """Return when to ask again, where that helps (rest-api 7)."""
+    if isinstance(error, TooManyRequests):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    is_passing = error.http_status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+    return {"Retry-After": str(RETRY_SECONDS)} if is_passing else {}
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:

@@ -28,6 +28,8 @@ PREFIX = "/1.1/"
 # How a server knows a request that has been here before, so that two of them do not hand it to each other for ever.
 VIA = "imcore"
 AT_A_TIME = 50
+# With those that wait: each holds a thread that others need, for as long as the other server does not answer.
+UNDER_WAY_MAX = 100
 
 # RFC 9110, 7.6.1: about one connection only; and what the next request or answer says anew.
 HOP_BY_HOP: Final = frozenset(
@@ -40,6 +42,14 @@ HOP_BY_HOP: Final = frozenset(
 NOT_HANDED_ON: Final = HOP_BY_HOP | {"cookie", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"}
 NOT_HANDED_BACK: Final = HOP_BY_HOP | {"set-cookie", "alt-svc", "strict-transport-security"}
 
+
+class _UnderWay:
+    """How many requests this process has handed on, or is about to."""
+
+    number = 0
+
+
+_under_way = _UnderWay()
 _clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient]" = WeakKeyDictionary()
 
 
@@ -78,12 +88,17 @@ async def forward(request: HttpRequest) -> HttpResponse:
     # As it came: an endpoint may have opened a tunnel before it found that the request is none of its own.
     scope = came.scope
     handed_on = httpx.Request(scope["method"], url, headers=_headers_for(request, scope), content=request.body)
+    if _under_way.number >= UNDER_WAY_MAX:
+        raise UpstreamFailed("Too many requests wait for it.")
+    _under_way.number += 1
     try:
         async with asyncio.timeout(settings.UPSTREAM_SECONDS):
             return await _answer(handed_on)
     except (httpx.HTTPError, TimeoutError) as error:
         logger.warning("The upstream server failed: %s: %s", type(error).__name__, error)
         raise UpstreamFailed from error
+    finally:
+        _under_way.number -= 1
 
 
 def is_safe(path: str) -> bool:

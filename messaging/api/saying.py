@@ -2,10 +2,9 @@
 
 from typing import Any, Final
 
-import orjson
-
 from imcore import limits
 from imcore.delivery.encoding import Priority
+from imcore.rest.bodies import as_text
 from imcore.rest.exceptions import BadParameter
 from imcore.rest.openapi import BOOLEAN, CLIENT_ID, INTEGER, OBJECT, STRING, array, one_of, record
 from imcore.rest.parameters import Parameters
@@ -77,7 +76,4 @@ def _text_or_json(asked: Parameters, name: str) -> str:
     value = asked.body.get(name)
     if not isinstance(value, dict):
         return asked.string(name)
-    try:
-        return orjson.dumps(value).decode()
-    except TypeError as error:  # of what is nested deeper than orjson writes, though it has read it
-        raise BadParameter(f"{name} is nested too deep.") from error
+    return as_text(value, name)

@@ -13,7 +13,7 @@ from imcore.accounts.services.logging_in import LoggedIn, check_password, find
 from imcore.accounts.storage import Change
 from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_database
-from imcore.writes import Write, stored_alone
+from imcore.writes import Rows, Write, stored_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ async def updating(
         touched = tuple(dict.fromkeys(key.partition(".")[0] for key in wished))
         return Updated(storage.change(user=account.pk, change=change, now_ms=now_ms), touched, token)
 
-    return Write(store)
+    return Write(store, rows=Rows("users", account.pk, storage.lock))
 
 
 async def change_password(

@@ -1,5 +1,6 @@
 """Several requests in one (`/batch`), and objects that are saved together (`/batch/save`); rest-api 6.2, 10.1."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from imcore import limits
 from imcore.models import Application
 from tests.conversations.api.objects import CLASS, ask, made, refused, row
-from tests.restclient import app_of, call
+from tests.restclient import app_of, call, master_of
 
 # Deeper than what JSON is written to, and not as deep as what it is read from.
 DEEP = json.loads("[" * 500 + "]" * 500)
@@ -136,6 +137,38 @@ async def test_each_request_shows_the_keys_of_the_batch(application: Application
         assert "success" in second
     assert as_master.json()[0] == {"success": {"results": []}}
     assert (await call("POST", BATCH, {}, {"requests": requests})).status_code == 401
+
+
+async def test_a_batch_does_no_more_once_its_answers_are_large(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists of a hundred times a thousand objects would be held in memory; what was not done says so."""
+    monkeypatch.setattr(limits, "REST_BATCH_ANSWER_MAX_BYTES", 1000)
+    object_id = await made(application, name="A", attr={"text": "x" * 1000})
+    rename = {"method": "PUT", "path": f"{CLASS}/{object_id}", "body": {"name": "B"}}
+
+    date, found, *others = await batch(
+        application, {"method": "GET", "path": "/1.1/date"}, {"method": "GET", "path": CLASS}, rename, rename
+    )
+
+    assert ["success" in one for one in (date, found)] == [True, True]
+    assert [one["error"]["code"] for one in others] == [1, 1]
+    assert (await row(application, object_id))["name"] == "A"
+
+
+async def test_a_batch_does_no_more_once_it_has_taken_long(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred slow queries would keep a thread for minutes; what was not done says so."""
+    monkeypatch.setattr(limits, "REST_BATCH_SECONDS", 0)
+    object_id = await made(application, name="A")
+    rename = {"method": "PUT", "path": f"{CLASS}/{object_id}", "body": {"name": "B"}}
+
+    first, second = await batch(application, {"method": "GET", "path": "/1.1/date"}, rename)
+
+    assert "success" in first
+    assert second["error"]["code"] == 124
+    assert (await row(application, object_id))["name"] == "A"
 
 
 async def save(application: Application, *requests: Any) -> Any:
@@ -279,3 +312,28 @@ async def test_conversations_are_saved_by_the_developer(application: Application
     answer = await call("POST", SAVE, app_of(application), {"requests": [item]})
 
     assert (answer.status_code, answer.json()["code"]) == (400, 403)
+
+
+async def test_batches_that_cross_do_not_wait_for_each_other(
+    application: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    """docs/adr/0008: PostgreSQL would end one of them after a second, and it would be done again."""
+    paths = [f"{CLASS}/{await made(application, name=name)}" for name in "ab"]
+    paths += [f"/1.1/installations/{await an_installation(application)}" for _ in "ab"]
+    caplog.set_level("INFO", "imcore.bridge")
+
+    async def save_in(order: list[str]) -> int:
+        items = [{"method": "PUT", "path": path, "body": {"x": 1}} for path in order]
+        answer = await call("POST", SAVE, master_of(application), {"requests": items})
+        return int(answer.status_code)
+
+    for _ in range(10):
+        assert list(await asyncio.gather(save_in(paths), save_in(paths[::-1]))) == [200, 200]
+
+    assert "deadlock" not in caplog.text
+
+
+async def an_installation(application: Application) -> str:
+    """Register a device and return its id."""
+    answer = await call("POST", "/1.1/installations", app_of(application), {})
+    return str(answer.json()["objectId"])

@@ -293,6 +293,7 @@ async def test_a_service_can_be_renamed_by_the_developer(application: Applicatio
         ({".": 1}, 4306),
         ({"big": "x" * 200_000}, 4306),
         ({"text": "\0"}, 4306),
+        ('{"name": ' + "[" * 500 + "]" * 500 + "}", 1),
         ("[]", 107),
     ],
 )

@@ -137,6 +137,15 @@ async def test_no_other_method_travels(application: Application, method: Any) ->
     assert answer.status_code == (200 if method == "" else 400)
 
 
+async def test_what_nests_too_deep_does_not_travel(application: Application) -> None:
+    """Deeper than JSON is written, though it was read: a query has it as text."""
+    deep = json.loads("[" * 500 + "]" * 500)
+
+    answer = await tunnel(application, {"_method": "GET", "where": deep})
+
+    assert (answer.status_code, answer.json()) == (400, {"code": 1, "error": "where nests too deep."})
+
+
 async def test_whoever_travels_says_who_he_is(application: Application) -> None:
     """rest-api 2.6: keys and the master key in the body."""
     by_master = {"_ApplicationId": application.app_id, "_MasterKey": application.master_key, "_method": "GET"}

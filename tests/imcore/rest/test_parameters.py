@@ -63,6 +63,20 @@ async def test_what_cannot_be_read_is_named(
 
 
 @pytest.mark.usefixtures("served")
+async def test_too_many_parameters_are_refused(application: Application) -> None:
+    """Django takes a thousand, and no failure of the server is it to ask with more; nor in a batch."""
+    error = {"code": 1, "error": "There are too many parameters."}
+    many = {str(number): "x" for number in range(1001)}
+    requests = [{"method": "GET", "path": READ, "params": many}]
+
+    refused = await call("GET", READ, **many)
+    batched = await call("POST", "/1.1/batch", app_of(application), {"requests": requests})
+
+    assert (refused.status_code, refused.json()) == (400, error)
+    assert batched.json() == [{"error": error}]
+
+
+@pytest.mark.usefixtures("served")
 async def test_delete_reads_the_body_and_the_query() -> None:
     """Checklist 9; rest-api 3.3: a list in the query is JSON, or the name comes more than once."""
     answers = [

@@ -243,6 +243,19 @@ async def test_a_body_without_a_length_is_read_up_to_the_bound(application: Appl
     assert (status, body) == (413, TOO_LARGE)
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(application: Application, settings: DjangoSettings) -> None:
+    """What has come of it would be kept for as long as the client likes."""
+    settings.BODY_SECONDS = 0.01
+    asked = Asked(application, (b"content-length", b"1000"))
+    await asked.send(b"{", more=True)
+
+    status, headers, body = await asked.answer()
+
+    assert (status, body) == (408, {"code": 408, "error": "The body came too slowly."})
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["connection"] == "close"
+
+
 async def test_a_body_without_a_length_is_read(application: Application) -> None:
     """Chunked, as Java streams it."""
     asked = Asked(application)

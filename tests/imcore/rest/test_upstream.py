@@ -14,6 +14,7 @@ from imcore.models import Application
 from imcore.rest import upstream
 from tests.restclient import app_of, call
 from tests.services import free_port
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("served")
 
@@ -237,3 +238,20 @@ async def test_an_answer_without_end_is_a_502(application: Application, elsewher
     elsewhere.answer = elsewhere.write(b" " * (limits.REST_BODY_MAX_BYTES + 1))
 
     assert failed(await call("GET", PATH, app_of(application)))
+
+
+async def test_a_server_that_is_silent_does_not_take_all_threads(
+    application: Application, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait for it are bounded; one too many is told at once, and everything else is served."""
+    monkeypatch.setattr(upstream, "UNDER_WAY_MAX", 2)
+    elsewhere.answer = None
+    waiting = [asyncio.create_task(call("GET", PATH, app_of(application))) for _ in range(2)]
+    await until(lambda: len(elsewhere.asked) == 2)
+
+    refused = await call("GET", PATH, app_of(application))
+
+    assert (refused.json()["code"], refused.json()["detail"]) == (502, "Too many requests wait for it.")
+    assert (await call("GET", "/1.1/date")).status_code == 200
+    await upstream.close()
+    assert all([failed(await one) for one in waiting])

@@ -9,8 +9,11 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from conversations.models import Conversation, Member
+from conversations.storage import changes, objects
 from conversations.storage.conversations import ConversationInfo
+from conversations.storage.where_tree import Where
 from imcore.models import Application
+from imcore.writes import Rows, Step, Write, store_together
 from messaging.events import Body, Mentions
 from messaging.models import Message
 from messaging.storage import deletions, messages, patches, receipts, retention
@@ -69,6 +72,20 @@ def forget(rooms: Rooms) -> None:
     retention.delete(conversations=[room.pk for room in rooms], before_ms=retention.EVER, limit=100)
 
 
+def save(rooms: Rooms) -> None:
+    """Write columns of each room, all or none, as `batch/save` does."""
+    store_together([Step(columns_of(room)) for room in rooms])
+
+
+def columns_of(room: ConversationInfo) -> Write[None]:
+    """Prepare a write that changes nothing but the time of the room."""
+
+    def store(more: object) -> None:
+        objects.write(conversation=room.pk, where=Where(()), change=lambda columns: columns, now_ms=T)
+
+    return Write(store, rows=Rows("conversations", room.pk, changes.lock_all))
+
+
 @pytest.fixture
 def rooms(application: Application) -> Rooms:
     """Two conversations in the order of their numbers, in each of which tom has said something to jerry."""
@@ -78,7 +95,7 @@ def rooms(application: Application) -> Rooms:
     return made
 
 
-@pytest.mark.parametrize("write", [send, read, recall, delete, forget])
+@pytest.mark.parametrize("write", [send, read, recall, delete, forget, save])
 def test_who_waits_for_a_conversation_holds_none_behind_it(rooms: Rooms, write: Callable[[Rooms], None]) -> None:
     """Nor a message, nor a member."""
     with held_up(Conversation.objects.filter(pk=rooms[0].pk), write, rooms):
