@@ -11,7 +11,7 @@ from PIL import Image
 from imcore.files.services import images, showing
 from imcore.models import Application
 from tests.imcore.files import samples
-from tests.imcore.files.asking import ask, code_of, uploaded
+from tests.imcore.files.asking import Json, asgi, ask, code_of, uploaded
 
 CONTENT = bytes(range(256)) * 3000
 LAST = len(CONTENT) - 1
@@ -93,6 +93,26 @@ async def test_a_part_of_what_has_changed_is_the_whole(url: str) -> None:
 
     assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Range": etag})).status_code == 206
     assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
+
+
+async def test_a_file_is_read_no_further_for_who_has_left(url: str) -> None:
+    """A player that skips breaks off what it does not need; of a bucket, all that is read costs."""
+    path = url.removeprefix("http://testserver")
+    scope: Json = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    came: list[Json] = [{"type": "http.request", "body": b""}, {"type": "http.disconnect"}]
+    sent: list[Json] = []
+
+    async def receive() -> Json:
+        return came.pop(0)
+
+    async def send(message: Json) -> None:
+        sent.append(message)
+
+    await asgi(scope, receive, send)
+
+    assert not came
+    assert sent[0]["status"] == 200
+    assert sum(len(message.get("body", b"")) for message in sent) < len(CONTENT)
 
 
 async def test_an_empty_file_is_a_file(application: Application) -> None:
