@@ -253,6 +253,13 @@ def size_of(answer: httpx.Response) -> tuple[str, int, int]:
     return (image.format or ""), image.width, image.height
 
 
+def with_facts(picture: bytes, tags: bytes) -> bytes:
+    """Return a PNG that has these facts about itself, as cameras write them."""
+    exif = b"MM\0*" + struct.pack(">IH", 8, len(tags) // 12) + tags + bytes(4)
+    chunk = len(exif).to_bytes(4) + b"eXIf" + exif + zlib.crc32(b"eXIf" + exif).to_bytes(4)
+    return picture[:33] + chunk + picture[33:]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -296,13 +303,39 @@ async def test_a_large_photograph_is_made_smaller(application: Application) -> N
 
 async def test_an_image_with_broken_facts_about_itself_is_made_smaller(application: Application) -> None:
     """Nothing is logged of them, which might be thousands of lines for each who asks; here a warning is an error."""
-    picture = samples.image()
     tags = b"".join(struct.pack(">HHII", tag, 7, 2**31, 8) for tag in range(300, 320))
-    exif = b"MM\0*" + struct.pack(">IH", 8, 20) + tags + bytes(4)
-    chunk = len(exif).to_bytes(4) + b"eXIf" + exif + zlib.crc32(b"eXIf" + exif).to_bytes(4)
-    granted = await uploaded(application, picture[:33] + chunk + picture[33:], name="cat.png")
+    granted = await uploaded(application, with_facts(samples.image(), tags), name="cat.png")
 
     assert size_of(await ask("GET", granted["url"] + "?imageView/2/w/30")) == ("PNG", 30, 20)
+
+
+async def test_an_image_is_turned_as_it_was_taken_whatever_else_it_says(application: Application) -> None:
+    """Its width is a text, which cannot be written again."""
+    tags = struct.pack(">HHI4s", 0x100, 2, 3, b"ab\0\0") + struct.pack(">HHIHH", 0x112, 3, 1, 6, 0)
+    granted = await uploaded(application, with_facts(samples.image(), tags), name="cat.png")
+
+    assert size_of(await ask("GET", granted["url"] + "?imageView/2/w/20")) == ("PNG", 20, 30)
+
+
+async def test_an_image_that_would_be_gone_through_for_minutes_is_left_alone(application: Application) -> None:
+    """Bad input: the last scan of a progressive JPEG once more and once more, each for a hundred bytes."""
+    made = BytesIO()
+    Image.new("L", (400, 300)).save(made, "JPEG", progressive=True)
+    few = made.getvalue()
+    many = few[:-2] + few[few.rindex(b"\xff\xda") : -2] * images.SCANS_MAX + few[-2:]
+    plain, dear = [await uploaded(application, content, name="cat.jpg") for content in (few, many)]
+
+    assert size_of(await ask("GET", plain["url"] + "?imageView/2/w/40")) == ("JPEG", 40, 30)
+    assert (await ask("GET", dear["url"] + "?imageView/2/w/40")).content == many
+
+
+async def test_a_progressive_image_has_to_fit_into_memory_whole(application: Application) -> None:
+    """However small the image is that is made of it."""
+    made = BytesIO()
+    Image.new("L", (6000, 6000)).save(made, "JPEG", progressive=True)
+    granted = await uploaded(application, made.getvalue(), name="cat.jpg")
+
+    assert (await ask("GET", granted["url"] + "?imageView/2/w/40")).content == made.getvalue()
 
 
 async def test_an_image_that_unfolds_to_gigabytes_is_left_alone(application: Application) -> None:
