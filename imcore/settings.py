@@ -118,7 +118,7 @@ FILES_PUBLIC_URL = os.environ.get("IMCORE_FILES_PUBLIC_URL", "").rstrip("/")
 if FILES_PUBLIC_URL and urlsplit(FILES_PUBLIC_URL).scheme not in ("http", "https"):
     raise ValueError("IMCORE_FILES_PUBLIC_URL must start with http:// or https://")
 FILES_THREADS = int(_number("IMCORE_FILES_THREADS", 8))
-UPLOADS_AT_A_TIME = int(_number("IMCORE_UPLOADS_AT_A_TIME", 100))
+UPLOADS_AT_A_TIME = int(_number("IMCORE_UPLOADS_AT_A_TIME", 200))
 UPLOAD_IDLE_SECONDS = _number("IMCORE_UPLOAD_IDLE_SECONDS", 60)
 UPLOAD_SECONDS = _number("IMCORE_UPLOAD_SECONDS", 3600)
 

@@ -53,7 +53,7 @@ async def download(request: HttpRequest, folder: str, name: str) -> HttpResponse
 async def _answer_or_refusal(request: HttpRequest, key: str) -> HttpResponseBase:
     if request.method not in ("GET", "HEAD"):
         told = {"code": 405, "error": "The methods are GET and HEAD."}
-        return JsonResponse(told, status=405, headers={"Cache-Control": "no-store"})
+        return JsonResponse(told, status=405, headers={"Allow": "GET, HEAD", "Cache-Control": "no-store"})
     try:
         return await _answer(request, await showing.shown(key, now_ms=now_ms()))
     except ImError as error:

@@ -1,6 +1,5 @@
 """Files as objects: of addresses elsewhere, read, listed, deleted; and each application's alone."""
 
-import itertools
 from typing import Any
 
 import pytest
@@ -22,13 +21,6 @@ ELSEWHERE: Json = {
     "metaData": {"__source": "external", "size": 0},
     "ACL": None,
 }
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def other() -> Application:
-    """Another application on the same server."""
-    return Application.objects.create(name=f"neighbour {next(_numbers)}")
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -254,7 +254,41 @@ async def test_a_process_takes_so_many_at_a_time(application: Application, setti
     settings.UPLOADS_AT_A_TIME = 0
     granted = await grant(application, name="cat.png")
 
-    assert code_of(await ask("PUT", granted["upload_url"], content=b"meow")) == (429, 429)
+    answer = await ask("PUT", granted["upload_url"], content=b"meow")
+
+    assert code_of(answer) == (429, 429)
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_the_slow_uploads_of_an_application_leave_places_for_others(
+    application: Application, other: Application, settings: DjangoSettings
+) -> None:
+    """It has as many as are still free, at most."""
+    settings.UPLOADS_AT_A_TIME = 4
+    may_end = asyncio.Event()
+    begun = [asyncio.Event(), asyncio.Event()]
+
+    async def slowly(has_begun: asyncio.Event) -> AsyncIterator[bytes]:
+        has_begun.set()
+        yield b"meow"
+        await may_end.wait()
+
+    places = [(await grant(application, name="cat.png"))["upload_url"] for _ in range(3)]
+    theirs = (await grant(other, name="dog.png"))["upload_url"]
+    slow = [
+        asyncio.create_task(ask("PUT", place, content=slowly(one))) for place, one in zip(places, begun, strict=False)
+    ]
+    for one in begun:
+        await one.wait()
+
+    refused = await ask("PUT", places[2], content=b"meow")
+    taken = await ask("PUT", theirs, content=b"woof")
+    may_end.set()
+
+    assert code_of(refused) == (429, 429)
+    assert taken.status_code == 200
+    assert [(await one).status_code for one in slow] == [200, 200]
+    assert (await ask("PUT", places[2], content=b"meow")).status_code == 200
 
 
 def forged(granted: Json) -> str:
