@@ -57,6 +57,7 @@ async def test_its_head_is_that_of_the_whole(url: str, headers: dict[str, str]) 
     [
         ("bytes=0-0", 0, 0),
         ("bytes=5-9", 5, 9),
+        ("Bytes= 5-9", 5, 9),
         (f"bytes={LAST}-", LAST, LAST),
         ("bytes=300000-", 300_000, LAST),
         ("bytes=-10", LAST - 9, LAST),
@@ -93,6 +94,18 @@ async def test_a_part_of_what_has_changed_is_the_whole(url: str) -> None:
 
     assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Range": etag})).status_code == 206
     assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
+
+
+async def test_a_part_of_another_file_is_none_of_this(url: str) -> None:
+    """RFC 9110 (13.1.1): what is named must be this, and strongly so."""
+    etag = (await ask("HEAD", url)).headers["ETag"]
+
+    for named in (etag, f'"x", {etag}', "*"):
+        assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Match": named})).status_code == 206
+    for named in ('"x"', f"W/{etag}", "x"):
+        refusal = await ask("GET", url, {"Range": "bytes=0-1", "If-Match": named})
+        assert code_of(refusal) == (412, 412)
+        assert refusal.headers["Cache-Control"] == "no-store"
 
 
 async def test_a_file_is_read_no_further_for_who_has_left(url: str) -> None:
