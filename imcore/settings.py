@@ -131,9 +131,10 @@ def _files() -> dict[str, Any]:
     # Much to load for servers without a bucket.
     from botocore.config import Config
 
+    endpoint = os.environ.get("IMCORE_FILES_ENDPOINT") or None
     options = {
         "bucket_name": FILES_BUCKET,
-        "endpoint_url": os.environ.get("IMCORE_FILES_ENDPOINT") or None,
+        "endpoint_url": endpoint,
         "region_name": os.environ.get("IMCORE_FILES_REGION") or "us-east-1",
         "access_key": os.environ.get("IMCORE_FILES_ACCESS_KEY") or None,
         "secret_key": os.environ.get("IMCORE_FILES_SECRET_KEY") or None,
@@ -142,6 +143,8 @@ def _files() -> dict[str, Any]:
             # Checksums that S3-like stores need not know, in an encoding that some of them take for the content.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
+            # Amazon's host of the region: that of all regions redirects, which a browser's preflight may not follow.
+            s3=None if endpoint else {"addressing_style": "virtual"},
         ),
         "file_overwrite": True,
     }

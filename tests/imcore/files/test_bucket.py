@@ -156,6 +156,19 @@ async def test_mini_programs_upload_through_this_server(application: Application
     assert not list(bytestore.incoming_folder().glob("*"))
 
 
+async def test_clients_upload_to_amazon_in_the_buckets_region(
+    application: Application, settings: DjangoSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host of all regions redirects, or refuses: no browser gets past that with its preflight."""
+    monkeypatch.delenv("IMCORE_FILES_ENDPOINT")
+    monkeypatch.setenv("IMCORE_FILES_REGION", "eu-central-1")
+    settings.STORAGES = {**django_settings.STORAGES, "files": operators._files()}
+
+    granted = await grant(application, name="cat.png")
+
+    assert granted["upload_url"].startswith("https://im-bucket.s3.eu-central-1.amazonaws.com/")
+
+
 async def test_a_store_is_asked_for_nothing_that_only_amazons_knows(application: Application) -> None:
     """Others refuse checksums, or keep them with the content."""
     granted = await grant(application, WEAPP, name="cat.png")
