@@ -115,6 +115,7 @@ async def test_only_the_developer_lists_files(application: Application) -> None:
     named = await call("GET", "/1.1/classes/_File", master_of(application), where='{"name": "dog.png"}')
     paged = await call("GET", "/1.1/classes/files", master_of(application), limit=1, skip=1)
     odd = await call("GET", "/1.1/files", master_of(application), where='{"size": 1}')
+    none = await call("GET", "/1.1/files", master_of(application), where='{"name": "\\u0000"}')
 
     assert (refused.status_code, refused.json()["code"]) == (403, 403)
     assert counted.json()["count"] == 2
@@ -122,6 +123,7 @@ async def test_only_the_developer_lists_files(application: Application) -> None:
     assert [one["objectId"] for one in named.json()["results"]] == [dog["objectId"]]
     assert len(paged.json()["results"]) == 1
     assert (odd.status_code, odd.json()["code"]) == (400, 1)
+    assert none.json() == {"results": []}
 
 
 async def test_who_knows_the_app_key_alone_deletes_nothing(application: Application) -> None:
@@ -131,6 +133,24 @@ async def test_who_knows_the_app_key_alone_deletes_nothing(application: Applicat
 
     assert (answer.status_code, answer.json()["code"]) == (403, 403)
     assert (await ask("GET", granted["url"])).content == b"meow"
+
+
+@pytest.mark.parametrize("is_theirs", [True, False])
+async def test_of_several_files_all_are_deleted_or_none(application: Application, is_theirs: bool) -> None:
+    """JavaScript's `destroyAll`; who is told of a failure may try again."""
+    tom = {"X-LC-Session": (await Api(application).sign_up("tom"))["sessionToken"]}
+    granted = await grant(application, tom, name="cat.png")
+    await ask("PUT", granted["upload_url"], content=b"meow")
+    other_id = (await uploaded(application, b"woof", name="dog.png"))["objectId"] if is_theirs else "unknown"
+    path = f"/1.1/files/{granted['objectId']},{other_id}"
+
+    answer = await call("DELETE", path, app_of(application, **tom))
+
+    assert answer.status_code == (403 if is_theirs else 404)
+    assert (await ask("GET", granted["url"])).content == b"meow"
+    answer = await call("DELETE", path, master_of(application))
+    assert answer.status_code == (200 if is_theirs else 404)
+    assert (await ask("GET", granted["url"])).status_code == (404 if is_theirs else 200)
 
 
 async def test_the_developer_deletes_a_file_with_its_bytes(application: Application) -> None:
