@@ -14,7 +14,7 @@ from imcore import limits
 from imcore.bridge import in_database
 from imcore.files import bytestore
 from imcore.files.models import File, FileSettings
-from imcore.models import Application
+from imcore.models import Application, RestSettings
 from tests.imcore.accounts.asking import Api
 from tests.imcore.files.asking import Json, asgi, ask, code_of, grant, uploaded
 from tests.restclient import app_of, call
@@ -198,6 +198,23 @@ async def test_the_application_bounds_the_size(application: Application, obey_se
     assert code_of(announced) == (413, 413)
     assert code_of(answer) == (413, 413)
     assert (await ask("PUT", silent["upload_url"], content=b"x" * 100)).status_code == 200
+
+
+async def test_so_many_uploads_are_announced_in_a_minute(
+    application: Application, other: Application, obey_settings: Obey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a row for a day; and anybody has the App Key."""
+    monkeypatch.setattr("imcore.rest.rates.now_ms", lambda: 20_000 * 86_400_000)
+    await obey_settings(RestSettings, rest_uploads_per_minute=1)
+    granted = await grant(application, name="cat.png")
+
+    refused = await ask("POST", "/1.1/fileTokens", app_of(application), json={"name": "cat.png"})
+
+    assert code_of(refused) == (429, 429)
+    assert refused.headers["Retry-After"] == "60"
+    assert await in_database(File.objects.filter(application=application).count) == 1
+    assert (await ask("PUT", granted["upload_url"], content=b"meow")).status_code == 200
+    await grant(other, name="dog.png")
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(application: Application) -> None:
