@@ -94,16 +94,46 @@ class OneThread(BaseHandler):
 
 
 class Handler(OneThread, ASGIHandler):
-    """The server's. What was asked is done, whether or not the caller waits for the answer."""
+    """The server's. What was asked is done, whether or not the caller waits; only what is streamed to him ends."""
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        caller = _Caller(receive, send)
+        await super().handle(scope, caller.receive, caller.send)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Handle a request, without the thread that Django would start for each: what it does there takes no time."""
         await self.handle(scope, receive, send)
 
     async def listen_for_disconnect(self, receive: Any) -> NoReturn:
-        """Never hear that the caller has left.
+        """Hear that the caller has left, and tell Django nothing of it.
 
         Django would cancel what is under way: a message would be stored, and no member be told of it.
         """
+        await receive()
         await asyncio.get_running_loop().create_future()
         raise AssertionError
+
+
+class _Caller:
+    """Who waits for an answer, or does not any more."""
+
+    def __init__(self, receive: Any, send: Any) -> None:
+        self._receive = receive
+        self._send = send
+        self._has_left = False
+
+    async def receive(self) -> Any:
+        """Wait for the next part of the request, or for the caller to leave."""
+        message = await self._receive()
+        self._has_left = message["type"] == "http.disconnect"
+        return message
+
+    async def send(self, message: Any) -> None:
+        """Send the next part of the answer. Raises CancelledError, by which Django ends a stream, if nobody reads it.
+
+        uvicorn takes what is sent to nobody, at once: all of a film would be read for a player that has skipped it.
+        """
+        if self._has_left and message.get("more_body"):
+            raise asyncio.CancelledError
+        await self._send(message)

@@ -171,6 +171,9 @@ class RestSettings(ApplicationSettings):
         default=1800,
         help_text="Messages a back end may send, edit or recall in a minute; more get 429. 0: no limit.",
     )
+    rest_uploads_per_minute = models.PositiveIntegerField(
+        default=1800, help_text="Files that may be announced (fileTokens) in a minute; more get 429. 0: no limit."
+    )
     rest_subscriber_messages_per_minute = models.PositiveIntegerField(
         default=30, help_text="Messages to all subscribers of a service, in a minute; more get 429. 0: no limit."
     )

@@ -118,7 +118,7 @@ FILES_PUBLIC_URL = os.environ.get("IMCORE_FILES_PUBLIC_URL", "").rstrip("/")
 if FILES_PUBLIC_URL and urlsplit(FILES_PUBLIC_URL).scheme not in ("http", "https"):
     raise ValueError("IMCORE_FILES_PUBLIC_URL must start with http:// or https://")
 FILES_THREADS = int(_number("IMCORE_FILES_THREADS", 8))
-UPLOADS_AT_A_TIME = int(_number("IMCORE_UPLOADS_AT_A_TIME", 100))
+UPLOADS_AT_A_TIME = int(_number("IMCORE_UPLOADS_AT_A_TIME", 200))
 UPLOAD_IDLE_SECONDS = _number("IMCORE_UPLOAD_IDLE_SECONDS", 60)
 UPLOAD_SECONDS = _number("IMCORE_UPLOAD_SECONDS", 3600)
 
@@ -128,13 +128,24 @@ def _files() -> dict[str, Any]:
         # Written anew if a server died between the bytes and the row that says they are there.
         options: dict[str, Any] = {"location": FILES_ROOT, "allow_overwrite": True}
         return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    # Much to load for servers without a bucket.
+    from botocore.config import Config
+
+    endpoint = os.environ.get("IMCORE_FILES_ENDPOINT") or None
     options = {
         "bucket_name": FILES_BUCKET,
-        "endpoint_url": os.environ.get("IMCORE_FILES_ENDPOINT") or None,
+        "endpoint_url": endpoint,
         "region_name": os.environ.get("IMCORE_FILES_REGION") or "us-east-1",
         "access_key": os.environ.get("IMCORE_FILES_ACCESS_KEY") or None,
         "secret_key": os.environ.get("IMCORE_FILES_SECRET_KEY") or None,
-        "signature_version": "s3v4",
+        "client_config": Config(
+            signature_version="s3v4",
+            # Checksums that S3-like stores need not know, in an encoding that some of them take for the content.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            # Amazon's host of the region: that of all regions redirects, which a browser's preflight may not follow.
+            s3=None if endpoint else {"addressing_style": "virtual"},
+        ),
         "file_overwrite": True,
     }
     return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}

@@ -56,7 +56,7 @@ class UploadTooLarge(ImError):
 
 
 class TooManyUploads(ImError):
-    """The process receives as many uploads as it takes at a time."""
+    """The process receives as many uploads as it takes at a time, or as it takes of one application."""
 
     code = 429
     reason = "Too many requests."

@@ -43,6 +43,8 @@ class Rate:
 
 
 MESSAGES: Final = Rate("messages", "rest_messages_per_minute")
+# Ours: what is announced has a row for a day, whether or not it comes.
+UPLOADS: Final = Rate("uploads", "rest_uploads_per_minute")
 SUBSCRIBER_MESSAGES: Final = Rate(
     "subscriber-messages", "rest_subscriber_messages_per_minute", "rest_subscriber_messages_per_day"
 )

@@ -28,7 +28,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 CASES = 20
 SECONDS = 20.0
 # No application is asked for so much in a minute.
-UNLIMITED = ("rest_messages_per_minute=0", "rest_subscriber_messages_per_minute=0", "rest_broadcasts_per_minute=0")
+UNLIMITED = tuple(f"rest_{what}_per_minute=0" for what in ("messages", "uploads", "subscriber_messages", "broadcasts"))
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from imcore.files.services import images, showing
 from imcore.identifiers import now_ms
 from imcore.rest.exceptions import error_response
 
-_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})", re.ASCII | re.IGNORECASE)
 _HEADERS: Final = {
     "Cache-Control": f"public, max-age={limits.FILE_CACHE_SECONDS}, immutable",
     "Access-Control-Allow-Origin": "*",
@@ -53,7 +53,7 @@ async def download(request: HttpRequest, folder: str, name: str) -> HttpResponse
 async def _answer_or_refusal(request: HttpRequest, key: str) -> HttpResponseBase:
     if request.method not in ("GET", "HEAD"):
         told = {"code": 405, "error": "The methods are GET and HEAD."}
-        return JsonResponse(told, status=405, headers={"Cache-Control": "no-store"})
+        return JsonResponse(told, status=405, headers={"Allow": "GET, HEAD", "Cache-Control": "no-store"})
     try:
         return await _answer(request, await showing.shown(key, now_ms=now_ms()))
     except ImError as error:
@@ -90,6 +90,9 @@ async def _whole_or_part(request: HttpRequest, file: StoredFile, etag: str) -> H
         "Accept-Ranges": "bytes",
         "Content-Disposition": _disposition(file),
     }
+    if not _is_meant(request, etag):
+        outdated = {"ETag": etag, "Cache-Control": "no-store"}
+        return JsonResponse({"code": 412, "error": "The file is another."}, status=412, headers=outdated)
     asked = _range_of(request, etag, size) if request.method == "GET" else None
     if asked is not None and len(asked) == 0:
         outside = {"ETag": etag, "Content-Range": f"bytes */{size}", "Cache-Control": "no-store"}
@@ -140,6 +143,12 @@ def _has(request: HttpRequest, etag: str) -> bool:
     """Return whether the client has just this."""
     named = request.headers.get("If-None-Match", "")
     return bool(named) and (named.strip() == "*" or etag in [one.removeprefix("W/") for one in parse_etags(named)])
+
+
+def _is_meant(request: HttpRequest, etag: str) -> bool:
+    """Return whether this is what the client wants to go on with (RFC 9110, 13.1.1): no weak tag says so."""
+    named = request.headers.get("If-Match", "*").strip()
+    return named == "*" or etag in parse_etags(named)
 
 
 def _disposition(file: StoredFile) -> str:

@@ -84,15 +84,14 @@ def read(request: Request, object_id: str) -> Response:
 def delete(request: Request, object_id: str) -> Response:
     """Delete a file and its bytes, or several: ids with commas between them. The developer, or the user who made it."""
     caller = caller_of(request)
-    for one in objects.ids_of(object_id):
-        in_async(
-            managing.delete,
-            application=caller.application,
-            object_id=one,
-            is_master=caller.is_master,
-            user_id="" if caller.user is None else caller.user.object_id,
-            now_ms=now_ms(),
-        )
+    in_async(
+        managing.delete,
+        application=caller.application,
+        object_ids=objects.ids_of(object_id),
+        is_master=caller.is_master,
+        user_id="" if caller.user is None else caller.user.object_id,
+        now_ms=now_ms(),
+    )
     return Response({})
 
 

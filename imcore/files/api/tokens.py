@@ -14,6 +14,7 @@ from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, STRING, record
 from imcore.rest.origin import origin_of
+from imcore.rest.rates import UPLOADS
 
 _JAVASCRIPT = re.compile(r"LeanCloud-JS-SDK/\S*(?: \(([^)]*)\))?")
 # Where JavaScript can PUT; elsewhere it hands files to the platform, which sends forms.
@@ -34,7 +35,12 @@ GRANT = record(
 )
 
 
-@endpoint(Who.APPLICATION, takes={"name": STRING, "mime_type": STRING, "metaData": OBJECT}, answers=GRANT)
+@endpoint(
+    Who.APPLICATION,
+    takes={"name": STRING, "mime_type": STRING, "metaData": OBJECT},
+    answers=GRANT,
+    rate=UPLOADS,
+)
 def create(request: Request) -> Response:
     """Make a file, and tell where its bytes may be put within an hour."""
     caller = caller_of(request)

@@ -8,8 +8,9 @@ What is not complete, or more than announced, leaves nothing. No key is needed b
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Final
 
 import orjson
@@ -28,18 +29,17 @@ from imcore.rest.exceptions import CRASHED, body_of_error
 logger = logging.getLogger(__name__)
 
 _PATH: Final = re.compile(r"/+files/u/([^/]+)/?")
+Headers = list[tuple[bytes, bytes]]
 METHODS: Final = "PUT, POST, OPTIONS"
 # Of a form, around the file in it.
 FORM_BYTES: Final = 64 * 1024
 
 
-class _UnderWay:
-    """How many uploads this process is receiving."""
+# By then one of them may be complete.
+RETRY_AFTER_SECONDS: Final = 5
 
-    number = 0
-
-
-_under_way = _UnderWay()
+# How many uploads this process is receiving, by application.
+_under_way: Counter[int] = Counter()
 
 
 def before(application: Any) -> Any:
@@ -55,43 +55,57 @@ def before(application: Any) -> Any:
             allowed = headers.get("access-control-request-headers", "content-type, cache-control")
             await _preflight(send, allowed)
             return
-        status, body = await _answer(found[1], scope["method"], headers, receive)
-        await _respond(send, status, body)
+        status, body, more = await _answer(found[1], scope["method"], headers, receive)
+        await _respond(send, status, body, more)
 
     return answer
 
 
-async def _answer(signed: str, method: str, headers: dict[str, str], receive: Any) -> tuple[int, Any]:
+async def _answer(signed: str, method: str, headers: dict[str, str], receive: Any) -> tuple[int, Any, Headers]:
     try:
         if method not in ("PUT", "POST"):
-            return 405, {"code": 405, "error": f"The methods are {METHODS}."}
-        return 200, await _take(signed, method, headers, receive)
+            return 405, {"code": 405, "error": f"The methods are {METHODS}."}, [(b"allow", METHODS.encode())]
+        return 200, await _take(signed, method, headers, receive), []
+    except TooManyUploads as error:
+        return error.http_status, body_of_error(error), [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
     except ImError as error:
-        return error.http_status, body_of_error(error)
+        return error.http_status, body_of_error(error), []
     except Exception:
         logger.exception("An upload failed")
-        return 500, CRASHED
+        return 500, CRASHED, []
 
 
 async def _take(signed: str, method: str, headers: dict[str, str], receive: Any) -> dict[str, Any]:
     """Take an upload and return what is told of it: what Qiniu tells, since mini programs read it as JSON."""
-    if _under_way.number >= settings.UPLOADS_AT_A_TIME:
-        raise TooManyUploads
-    _under_way.number += 1
-    try:
-        content_type = headers.get("content-type", "")
-        is_form = method == "POST" and content_type.lower().startswith("multipart/form-data")
-        length = headers.get("content-length", "")
-        announced = int(length) if length.isascii() and length.isdecimal() else 0
-        admission = await uploading.admit(
-            signed=signed,
-            content_type="" if is_form else content_type,
-            announced_bytes=max(announced - FORM_BYTES, 0) if is_form else announced,
-        )
+    content_type = headers.get("content-type", "")
+    is_form = method == "POST" and content_type.lower().startswith("multipart/form-data")
+    length = headers.get("content-length", "")
+    announced = int(length) if length.isascii() and length.isdecimal() else 0
+    admission = await uploading.admit(
+        signed=signed,
+        content_type="" if is_form else content_type,
+        announced_bytes=max(announced - FORM_BYTES, 0) if is_form else announced,
+    )
+    with _place_for(admission.application.pk):
         digest = await (_form if is_form else _raw)(admission, headers, _blocks(receive))
-    finally:
-        _under_way.number -= 1
     return {"key": admission.file.key, "hash": digest}
+
+
+@contextmanager
+def _place_for(application: int) -> Iterator[None]:
+    """Hold one of the places of this process for an upload of an application. Raises TooManyUploads.
+
+    It has as many as are still free, at most: half of all if it is alone, and what is left is for others.
+    """
+    if _under_way[application] >= settings.UPLOADS_AT_A_TIME - _under_way.total():
+        raise TooManyUploads
+    _under_way[application] += 1
+    try:
+        yield
+    finally:
+        _under_way[application] -= 1
+        if not _under_way[application]:
+            del _under_way[application]
 
 
 async def _raw(admission: Admission, headers: dict[str, str], blocks: AsyncIterator[bytes]) -> str:
@@ -155,7 +169,7 @@ async def _preflight(send: Any, allowed_headers: str) -> None:
     await _respond(send, 200, None, more)
 
 
-async def _respond(send: Any, status: int, body: Any, more: list[tuple[bytes, bytes]] | None = None) -> None:
+async def _respond(send: Any, status: int, body: Any, more: Headers) -> None:
     text = b"" if body is None else orjson.dumps(body)
     headers = [
         (b"content-type", b"application/json;charset=utf-8"),
@@ -163,7 +177,7 @@ async def _respond(send: Any, status: int, body: Any, more: list[tuple[bytes, by
         (b"cache-control", b"no-cache,no-store"),
         (b"access-control-allow-origin", b"*"),
         (b"x-content-type-options", b"nosniff"),
-        *(more or []),
+        *more,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})

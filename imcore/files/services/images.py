@@ -15,16 +15,23 @@ from typing import IO, Final
 
 from PIL import Image, ImageOps
 
+from imcore.files.bytestore import BLOCK_BYTES
+
 FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 # Of the image as it is stored, and of what is unfolded in memory, which for JPEG may be a fraction of it.
 STORED_PIXELS_MAX: Final = 100_000_000
 UNFOLDED_PIXELS_MAX: Final = 25_000_000
 SIDE_MAX: Final = 2048
+# Each scan of a progressive JPEG is a walk through the whole image, and need not be longer than 100 bytes. Cameras and
+# programs write 10 or so.
+SCANS_MAX: Final = 50
 AT_A_TIME: Final = 2
 QUALITY_DEFAULT: Final = 75
 
 _MIME_TYPES: Final = {"png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "webp": "image/webp"}
 _WISH = re.compile(r"imageView/(?P<mode>[12])(?P<rest>(?:/(?:w|h|q|format)/\w{1,9})*)/?", re.ASCII)
+# The marker, which image data never contains.
+_SCAN: Final = b"\xff\xda"
 _working = threading.Semaphore(AT_A_TIME)
 
 
@@ -75,7 +82,7 @@ def smaller(file: IO[bytes], wish: Wish) -> tuple[bytes, str] | None:
         return None
     try:
         with _opened(file) as image:
-            return None if image is None else _resized(image, wish)
+            return None if image is None else _resized(image, file, wish)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         # Pillow's for images that are broken further on.
         return None
@@ -97,17 +104,19 @@ def _opened(file: IO[bytes]) -> Iterator[Image.Image | None]:
             yield image
 
 
-def _resized(image: Image.Image, wish: Wish) -> tuple[bytes, str] | None:
+def _resized(image: Image.Image, file: IO[bytes], wish: Wish) -> tuple[bytes, str] | None:
     if image.width * image.height > STORED_PIXELS_MAX:
         return None
     stored_format = (image.format or "").lower()
+    if "progressive" in image.info and _is_dear_in_scans(image, file):
+        return None
     # JPEG can be read at an eighth of its size.
     image.draft(None, (max(wish.width, wish.height) * 2,) * 2)
     if image.width * image.height > UNFOLDED_PIXELS_MAX:
         return None
     # Others, of palettes for instance, cannot be made smaller as they are; a copy of these would be as dear as they.
     turned = image if image.mode in ("RGB", "RGBA") else image.convert("RGBA")
-    ImageOps.exif_transpose(turned, in_place=True)
+    _turn(turned)
     format_ = wish.format if wish.format in _MIME_TYPES else stored_format if stored_format in _MIME_TYPES else "png"
     mime_type = _MIME_TYPES[format_]
     fitted = _fitted(turned, wish)
@@ -115,6 +124,28 @@ def _resized(image: Image.Image, wish: Wish) -> tuple[bytes, str] | None:
     plain = fitted.convert("RGB") if mime_type == "image/jpeg" else fitted
     plain.save(made, mime_type.partition("/")[2].upper(), quality=wish.quality)
     return made.getvalue(), mime_type
+
+
+def _is_dear_in_scans(image: Image.Image, file: IO[bytes]) -> bool:
+    """Return whether a progressive JPEG, all of which is in memory from scan to scan, is too large or has too many."""
+    if image.width * image.height > UNFOLDED_PIXELS_MAX:
+        return True
+    place, scans, last = file.tell(), 0, b""
+    file.seek(0)
+    while scans <= SCANS_MAX and (block := file.read(BLOCK_BYTES)):
+        scans += (last + block).count(_SCAN)
+        last = block[-1:]
+    file.seek(place)
+    return scans > SCANS_MAX
+
+
+def _turn(image: Image.Image) -> None:
+    """Turn an image as its camera was held."""
+    image.getexif()
+    # Of what is kept here Pillow would write a new edition, which fails where it is odd; no smaller image has it.
+    for edition in ("exif", "Raw profile type exif"):
+        image.info.pop(edition, None)
+    ImageOps.exif_transpose(image, in_place=True)
 
 
 def _fitted(image: Image.Image, wish: Wish) -> Image.Image:

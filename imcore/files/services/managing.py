@@ -43,13 +43,19 @@ def registration(
 
 
 async def delete(
-    *, application: ApplicationSnapshot, object_id: str, is_master: bool, user_id: str, now_ms: int
+    *, application: ApplicationSnapshot, object_ids: Sequence[str], is_master: bool, user_id: str, now_ms: int
 ) -> None:
-    """Delete a file and its bytes, for the developer or for the user who made it. Raises FileUnknown, UploadRefused."""
-    file = await uploading.found(application=application, object_id=object_id, now_ms=now_ms)
-    if not is_master and (not user_id or file.owner_id != user_id):
-        raise UploadRefused("Only the developer, and who made a file, delete it.")
-    await removing.remove([file.pk])
+    """Delete files and their bytes, all or none, for the developer or for the user who made them.
+
+    Raises FileUnknown, UploadRefused.
+    """
+    files = []
+    for one in object_ids:
+        file = await uploading.found(application=application, object_id=one, now_ms=now_ms)
+        if not is_master and (not user_id or file.owner_id != user_id):
+            raise UploadRefused("Only the developer, and who made a file, delete it.")
+        files.append(file.pk)
+    await removing.remove(files)
 
 
 async def page(

@@ -13,6 +13,7 @@ from django.core.files.storage import storages
 from PIL import Image
 from pytest_django.fixtures import Settings as DjangoSettings
 
+from imcore import settings as operators
 from imcore.bridge import in_store
 from imcore.files import bytestore
 from imcore.files.models import FileSettings
@@ -60,20 +61,14 @@ def is_up(url: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def bucket(s3: str, settings: DjangoSettings) -> None:
-    """Keep files in the bucket."""
+def bucket(s3: str, settings: DjangoSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep files in the bucket, as an operator tells the server to."""
     settings.FILES_BUCKET = "im-bucket"
-    options = {
-        "bucket_name": "im-bucket",
-        "endpoint_url": s3,
-        "region_name": "us-east-1",
-        "access_key": "an-access-key",
-        "secret_key": "a-secret-key",
-        "signature_version": "s3v4",
-        "file_overwrite": True,
-    }
-    files = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-    settings.STORAGES = {**django_settings.STORAGES, "files": files}
+    monkeypatch.setattr(operators, "FILES_BUCKET", "im-bucket")
+    monkeypatch.setenv("IMCORE_FILES_ENDPOINT", s3)
+    monkeypatch.setenv("IMCORE_FILES_ACCESS_KEY", "an-access-key")
+    monkeypatch.setenv("IMCORE_FILES_SECRET_KEY", "a-secret-key")
+    settings.STORAGES = {**django_settings.STORAGES, "files": operators._files()}
     assert storages["files"].exists("nothing") is False
 
 
@@ -159,6 +154,30 @@ async def test_mini_programs_upload_through_this_server(application: Application
     assert answer.json()["key"] == granted["key"]
     assert (await ask("GET", granted["url"])).content == b"meow"
     assert not list(bytestore.incoming_folder().glob("*"))
+
+
+async def test_clients_upload_to_amazon_in_the_buckets_region(
+    application: Application, settings: DjangoSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host of all regions redirects, or refuses: no browser gets past that with its preflight."""
+    monkeypatch.delenv("IMCORE_FILES_ENDPOINT")
+    monkeypatch.setenv("IMCORE_FILES_REGION", "eu-central-1")
+    settings.STORAGES = {**django_settings.STORAGES, "files": operators._files()}
+
+    granted = await grant(application, name="cat.png")
+
+    assert granted["upload_url"].startswith("https://im-bucket.s3.eu-central-1.amazonaws.com/")
+
+
+async def test_a_store_is_asked_for_nothing_that_only_amazons_knows(application: Application) -> None:
+    """Others refuse checksums, or keep them with the content."""
+    granted = await grant(application, WEAPP, name="cat.png")
+    await ask("POST", granted["upload_url"], files={"file": ("cat.png", b"meow", "image/png")})
+    storage: Any = storages["files"]
+
+    head = storage.connection.meta.client.head_object(Bucket="im-bucket", Key=granted["key"], ChecksumMode="ENABLED")
+
+    assert not [name for name in head if name.startswith("Checksum")]
 
 
 async def test_deleted_files_leave_the_bucket(application: Application) -> None:

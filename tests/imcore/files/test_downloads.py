@@ -11,7 +11,7 @@ from PIL import Image
 from imcore.files.services import images, showing
 from imcore.models import Application
 from tests.imcore.files import samples
-from tests.imcore.files.asking import ask, code_of, uploaded
+from tests.imcore.files.asking import Json, asgi, ask, code_of, uploaded
 
 CONTENT = bytes(range(256)) * 3000
 LAST = len(CONTENT) - 1
@@ -57,6 +57,7 @@ async def test_its_head_is_that_of_the_whole(url: str, headers: dict[str, str]) 
     [
         ("bytes=0-0", 0, 0),
         ("bytes=5-9", 5, 9),
+        ("Bytes= 5-9", 5, 9),
         (f"bytes={LAST}-", LAST, LAST),
         ("bytes=300000-", 300_000, LAST),
         ("bytes=-10", LAST - 9, LAST),
@@ -93,6 +94,38 @@ async def test_a_part_of_what_has_changed_is_the_whole(url: str) -> None:
 
     assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Range": etag})).status_code == 206
     assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
+
+
+async def test_a_part_of_another_file_is_none_of_this(url: str) -> None:
+    """RFC 9110 (13.1.1): what is named must be this, and strongly so."""
+    etag = (await ask("HEAD", url)).headers["ETag"]
+
+    for named in (etag, f'"x", {etag}', "*"):
+        assert (await ask("GET", url, {"Range": "bytes=0-1", "If-Match": named})).status_code == 206
+    for named in ('"x"', f"W/{etag}", "x"):
+        refusal = await ask("GET", url, {"Range": "bytes=0-1", "If-Match": named})
+        assert code_of(refusal) == (412, 412)
+        assert refusal.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_file_is_read_no_further_for_who_has_left(url: str) -> None:
+    """A player that skips breaks off what it does not need; of a bucket, all that is read costs."""
+    path = url.removeprefix("http://testserver")
+    scope: Json = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b""}
+    came: list[Json] = [{"type": "http.request", "body": b""}, {"type": "http.disconnect"}]
+    sent: list[Json] = []
+
+    async def receive() -> Json:
+        return came.pop(0)
+
+    async def send(message: Json) -> None:
+        sent.append(message)
+
+    await asgi(scope, receive, send)
+
+    assert not came
+    assert sent[0]["status"] == 200
+    assert sum(len(message.get("body", b"")) for message in sent) < len(CONTENT)
 
 
 async def test_an_empty_file_is_a_file(application: Application) -> None:
@@ -233,6 +266,13 @@ def size_of(answer: httpx.Response) -> tuple[str, int, int]:
     return (image.format or ""), image.width, image.height
 
 
+def with_facts(picture: bytes, tags: bytes) -> bytes:
+    """Return a PNG that has these facts about itself, as cameras write them."""
+    exif = b"MM\0*" + struct.pack(">IH", 8, len(tags) // 12) + tags + bytes(4)
+    chunk = len(exif).to_bytes(4) + b"eXIf" + exif + zlib.crc32(b"eXIf" + exif).to_bytes(4)
+    return picture[:33] + chunk + picture[33:]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
@@ -276,13 +316,39 @@ async def test_a_large_photograph_is_made_smaller(application: Application) -> N
 
 async def test_an_image_with_broken_facts_about_itself_is_made_smaller(application: Application) -> None:
     """Nothing is logged of them, which might be thousands of lines for each who asks; here a warning is an error."""
-    picture = samples.image()
     tags = b"".join(struct.pack(">HHII", tag, 7, 2**31, 8) for tag in range(300, 320))
-    exif = b"MM\0*" + struct.pack(">IH", 8, 20) + tags + bytes(4)
-    chunk = len(exif).to_bytes(4) + b"eXIf" + exif + zlib.crc32(b"eXIf" + exif).to_bytes(4)
-    granted = await uploaded(application, picture[:33] + chunk + picture[33:], name="cat.png")
+    granted = await uploaded(application, with_facts(samples.image(), tags), name="cat.png")
 
     assert size_of(await ask("GET", granted["url"] + "?imageView/2/w/30")) == ("PNG", 30, 20)
+
+
+async def test_an_image_is_turned_as_it_was_taken_whatever_else_it_says(application: Application) -> None:
+    """Its width is a text, which cannot be written again."""
+    tags = struct.pack(">HHI4s", 0x100, 2, 3, b"ab\0\0") + struct.pack(">HHIHH", 0x112, 3, 1, 6, 0)
+    granted = await uploaded(application, with_facts(samples.image(), tags), name="cat.png")
+
+    assert size_of(await ask("GET", granted["url"] + "?imageView/2/w/20")) == ("PNG", 20, 30)
+
+
+async def test_an_image_that_would_be_gone_through_for_minutes_is_left_alone(application: Application) -> None:
+    """Bad input: the last scan of a progressive JPEG once more and once more, each for a hundred bytes."""
+    made = BytesIO()
+    Image.new("L", (400, 300)).save(made, "JPEG", progressive=True)
+    few = made.getvalue()
+    many = few[:-2] + few[few.rindex(b"\xff\xda") : -2] * images.SCANS_MAX + few[-2:]
+    plain, dear = [await uploaded(application, content, name="cat.jpg") for content in (few, many)]
+
+    assert size_of(await ask("GET", plain["url"] + "?imageView/2/w/40")) == ("JPEG", 40, 30)
+    assert (await ask("GET", dear["url"] + "?imageView/2/w/40")).content == many
+
+
+async def test_a_progressive_image_has_to_fit_into_memory_whole(application: Application) -> None:
+    """However small the image is that is made of it."""
+    made = BytesIO()
+    Image.new("L", (6000, 6000)).save(made, "JPEG", progressive=True)
+    granted = await uploaded(application, made.getvalue(), name="cat.jpg")
+
+    assert (await ask("GET", granted["url"] + "?imageView/2/w/40")).content == made.getvalue()
 
 
 async def test_an_image_that_unfolds_to_gigabytes_is_left_alone(application: Application) -> None:

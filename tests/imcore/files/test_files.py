@@ -1,6 +1,5 @@
 """Files as objects: of addresses elsewhere, read, listed, deleted; and each application's alone."""
 
-import itertools
 from typing import Any
 
 import pytest
@@ -22,13 +21,6 @@ ELSEWHERE: Json = {
     "metaData": {"__source": "external", "size": 0},
     "ACL": None,
 }
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def other() -> Application:
-    """Another application on the same server."""
-    return Application.objects.create(name=f"neighbour {next(_numbers)}")
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -139,6 +131,24 @@ async def test_who_knows_the_app_key_alone_deletes_nothing(application: Applicat
 
     assert (answer.status_code, answer.json()["code"]) == (403, 403)
     assert (await ask("GET", granted["url"])).content == b"meow"
+
+
+@pytest.mark.parametrize("is_theirs", [True, False])
+async def test_of_several_files_all_are_deleted_or_none(application: Application, is_theirs: bool) -> None:
+    """JavaScript's `destroyAll`; who is told of a failure may try again."""
+    tom = {"X-LC-Session": (await Api(application).sign_up("tom"))["sessionToken"]}
+    granted = await grant(application, tom, name="cat.png")
+    await ask("PUT", granted["upload_url"], content=b"meow")
+    other_id = (await uploaded(application, b"woof", name="dog.png"))["objectId"] if is_theirs else "unknown"
+    path = f"/1.1/files/{granted['objectId']},{other_id}"
+
+    answer = await call("DELETE", path, app_of(application, **tom))
+
+    assert answer.status_code == (403 if is_theirs else 404)
+    assert (await ask("GET", granted["url"])).content == b"meow"
+    answer = await call("DELETE", path, master_of(application))
+    assert answer.status_code == (200 if is_theirs else 404)
+    assert (await ask("GET", granted["url"])).status_code == (404 if is_theirs else 200)
 
 
 async def test_the_developer_deletes_a_file_with_its_bytes(application: Application) -> None:

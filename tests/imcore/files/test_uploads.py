@@ -14,7 +14,7 @@ from imcore import limits
 from imcore.bridge import in_database
 from imcore.files import bytestore
 from imcore.files.models import File, FileSettings
-from imcore.models import Application
+from imcore.models import Application, RestSettings
 from tests.imcore.accounts.asking import Api
 from tests.imcore.files.asking import Json, asgi, ask, code_of, grant, uploaded
 from tests.restclient import app_of, call
@@ -200,6 +200,23 @@ async def test_the_application_bounds_the_size(application: Application, obey_se
     assert (await ask("PUT", silent["upload_url"], content=b"x" * 100)).status_code == 200
 
 
+async def test_so_many_uploads_are_announced_in_a_minute(
+    application: Application, other: Application, obey_settings: Obey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a row for a day; and anybody has the App Key."""
+    monkeypatch.setattr("imcore.rest.rates.now_ms", lambda: 20_000 * 86_400_000)
+    await obey_settings(RestSettings, rest_uploads_per_minute=1)
+    granted = await grant(application, name="cat.png")
+
+    refused = await ask("POST", "/1.1/fileTokens", app_of(application), json={"name": "cat.png"})
+
+    assert code_of(refused) == (429, 429)
+    assert refused.headers["Retry-After"] == "60"
+    assert await in_database(File.objects.filter(application=application).count) == 1
+    assert (await ask("PUT", granted["upload_url"], content=b"meow")).status_code == 200
+    await grant(other, name="dog.png")
+
+
 async def test_an_upload_that_breaks_off_leaves_nothing(application: Application) -> None:
     """And may be begun anew."""
     granted = await grant(application, name="cat.png", metaData={"size": 4})
@@ -254,7 +271,41 @@ async def test_a_process_takes_so_many_at_a_time(application: Application, setti
     settings.UPLOADS_AT_A_TIME = 0
     granted = await grant(application, name="cat.png")
 
-    assert code_of(await ask("PUT", granted["upload_url"], content=b"meow")) == (429, 429)
+    answer = await ask("PUT", granted["upload_url"], content=b"meow")
+
+    assert code_of(answer) == (429, 429)
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_the_slow_uploads_of_an_application_leave_places_for_others(
+    application: Application, other: Application, settings: DjangoSettings
+) -> None:
+    """It has as many as are still free, at most."""
+    settings.UPLOADS_AT_A_TIME = 4
+    may_end = asyncio.Event()
+    begun = [asyncio.Event(), asyncio.Event()]
+
+    async def slowly(has_begun: asyncio.Event) -> AsyncIterator[bytes]:
+        has_begun.set()
+        yield b"meow"
+        await may_end.wait()
+
+    places = [(await grant(application, name="cat.png"))["upload_url"] for _ in range(3)]
+    theirs = (await grant(other, name="dog.png"))["upload_url"]
+    slow = [
+        asyncio.create_task(ask("PUT", place, content=slowly(one))) for place, one in zip(places, begun, strict=False)
+    ]
+    for one in begun:
+        await one.wait()
+
+    refused = await ask("PUT", places[2], content=b"meow")
+    taken = await ask("PUT", theirs, content=b"woof")
+    may_end.set()
+
+    assert code_of(refused) == (429, 429)
+    assert taken.status_code == 200
+    assert [(await one).status_code for one in slow] == [200, 200]
+    assert (await ask("PUT", places[2], content=b"meow")).status_code == 200
 
 
 def forged(granted: Json) -> str:
