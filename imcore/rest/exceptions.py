@@ -128,7 +128,7 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
         error = BadParameter(str(error))
     if isinstance(error, ImError):
         response = Response(body_of_error(error), status=error.http_status)
-        if isinstance(error, TooManyRequests):
+        if response.status_code == status.HTTP_429_TOO_MANY_REQUESTS:
             response["Retry-After"] = str(error.retry_after_seconds)
         return response
     if isinstance(error, exceptions.APIException):

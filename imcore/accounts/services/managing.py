@@ -88,7 +88,7 @@ async def updating(
     # Before the hash, which is dear, and once more under the lock.
     profiles.changed(account.profile, columns, by_master=visitor.is_master)
     wanted = asked.get("password")
-    password = None if wanted is None else await passwords.encoded(passwords.readable(wanted))
+    password = None if wanted is None else await passwords.encoded(application, passwords.readable(wanted))
     session = None
     if password is not None and settings.password_change_ends_sessions:
         session = sessions.new_session(application)
@@ -190,7 +190,7 @@ async def _set_password(
 ) -> LoggedIn:
     """Give a user a password, if `check` does not object to what the user is by then."""
     wanted = Change(
-        password=await passwords.encoded(password),
+        password=await passwords.encoded(application, password),
         session=sessions.new_session(application) if ends_sessions else None,
     )
 

@@ -27,7 +27,7 @@ async def sign_up(
     profile = profiles.changed(profiles.NOBODY, profiles.columns_in(asked), by_master=by_master)
     password = passwords.readable(asked.get("password"))
     _check_links(application, profile, by_master=by_master)
-    return await _create(application, profile, await passwords.encoded(password), now_ms=now_ms)
+    return await _create(application, profile, await passwords.encoded(application, password), now_ms=now_ms)
 
 
 async def enter_by_account_elsewhere(
