@@ -11,6 +11,7 @@ from imcore.accounts.api.representation import USER
 from imcore.accounts.api.visitors import as_visitor, visitor_of
 from imcore.accounts.records import Field
 from imcore.accounts.services import managing, registering
+from imcore.accounts.services.logging_in import LoggedIn
 from imcore.accounts.services.managing import Updated
 from imcore.bridge import in_async
 from imcore.identifiers import iso_date, now_ms
@@ -53,9 +54,9 @@ def create(request: Request) -> Response:
     else:
         entered = in_async(registering.sign_up, **whose, asked=asked)
         whole = representation.session(entered)
-    kept = whole if says(request, *FETCHES) or asked.get("authData") else ("objectId", "createdAt", "sessionToken")
+    answer = whole if says(request, *FETCHES) or asked.get("authData") else _entered(entered)
     location = request.build_absolute_uri(f"/1.1/users/{entered.account.object_id}")
-    return Response({key: whole[key] for key in kept}, status=201, headers={"Location": location})
+    return Response(answer, status=201, headers={"Location": location})
 
 
 @endpoint(Who.APPLICATION, answers=USER)
@@ -125,17 +126,12 @@ def find(request: Request) -> Response:
 
 @saving.savable("_User")
 async def save(request: Request, item: Item) -> Saving:
-    """Prepare a user who is saved together with other objects. New ones sign up, by themselves."""
+    """Prepare a user who is saved together with other objects. A new one signs up: Swift has no other way."""
+    caller = caller_of(request)
+    whose: dict[str, Any] = {"application": caller.application, "asked": item.columns, "now_ms": now_ms()}
     if item.object_id is None:
-        raise BadParameter("Users sign up by POST /1.1/users.")
-    updating = await managing.updating(
-        application=caller_of(request).application,
-        object_id=item.object_id,
-        asked=item.columns,
-        visitor=visitor_of(request),
-        now_ms=now_ms(),
-    )
-    return Saving(updating, _written)
+        return Saving(await registering.signing_up(**whose, by_master=caller.is_master), _entered)
+    return Saving(await managing.updating(**whose, object_id=item.object_id, visitor=visitor_of(request)), _written)
 
 
 @objects.readable("_User")
@@ -151,6 +147,11 @@ async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str,
         for account in found
         if managing.may_read(account, visitor)
     }
+
+
+def _entered(entered: LoggedIn) -> dict[str, Any]:
+    whole = representation.session(entered)
+    return {key: whole[key] for key in ("objectId", "createdAt", "sessionToken")}
 
 
 def _written(updated: Updated) -> dict[str, Any]:
