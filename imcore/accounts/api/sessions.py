@@ -18,12 +18,14 @@ from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import NotForClients
 from imcore.rest.openapi import INTEGER, STRING, record
+from imcore.rest.rates import LOG_INS
 
 
 @endpoint(
     Who.APPLICATION,
     takes={"username": STRING, "email": STRING, "mobilePhoneNumber": STRING, "password": STRING},
     answers=SESSION,
+    rate=LOG_INS,
 )
 def log_in(request: Request) -> Response:
     """Answer the user that a name and a password are of. Old scripts ask with GET."""

@@ -13,9 +13,9 @@ from imcore.accounts.records import Field
 from imcore.accounts.services import managing, registering
 from imcore.accounts.services.logging_in import LoggedIn
 from imcore.accounts.services.managing import Updated
-from imcore.bridge import in_async
+from imcore.bridge import in_async, in_thread
 from imcore.identifiers import iso_date, now_ms
-from imcore.rest import objects, parameters, saving
+from imcore.rest import objects, parameters, rates, saving
 from imcore.rest.authentication import Caller, Who, caller_of
 from imcore.rest.bodies import body_of
 from imcore.rest.choosing import among
@@ -23,6 +23,7 @@ from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter
 from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
 from imcore.rest.parameters import Parameters
+from imcore.rest.rates import SIGN_UPS
 from imcore.rest.saving import Item, Saving
 
 # JavaScript asks by the first, Python by the second.
@@ -40,6 +41,7 @@ SEARCHED: dict[str, Field] = {
     takes={"username": STRING, "password": STRING, "authData": OBJECT},
     answers=record(objectId=STRING, createdAt=DATE, sessionToken=STRING),
     status=201,
+    rate=SIGN_UPS,
 )
 def create(request: Request) -> Response:
     """Sign up. The session of somebody who was logged in before, which JavaScript sends along, says nothing here."""
@@ -130,6 +132,7 @@ async def save(request: Request, item: Item) -> Saving:
     caller = caller_of(request)
     whose: dict[str, Any] = {"application": caller.application, "asked": item.columns, "now_ms": now_ms()}
     if item.object_id is None:
+        await in_thread(rates.count, SIGN_UPS, caller)
         return Saving(await registering.signing_up(**whose, by_master=caller.is_master), _entered)
     return Saving(await managing.updating(**whose, object_id=item.object_id, visitor=visitor_of(request)), _written)
 
