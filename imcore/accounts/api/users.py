@@ -7,33 +7,26 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from imcore.accounts.api import representation
-from imcore.accounts.api.representation import USER
 from imcore.accounts.api.visitors import as_visitor, visitor_of
-from imcore.accounts.records import Field
+from imcore.accounts.records import Account
 from imcore.accounts.services import managing, registering
 from imcore.accounts.services.logging_in import LoggedIn
 from imcore.accounts.services.managing import Updated
 from imcore.bridge import in_async, in_thread
 from imcore.identifiers import iso_date, now_ms
-from imcore.rest import objects, parameters, rates, saving
+from imcore.rest import objects, rates, saving
 from imcore.rest.authentication import Caller, Who, caller_of
 from imcore.rest.bodies import body_of
-from imcore.rest.choosing import among
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter
-from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
+from imcore.rest.objects import FOUND, LIST, PROJECTION, SCAN, SCANNED
+from imcore.rest.openapi import DATE, OBJECT, STRING, record
 from imcore.rest.parameters import Parameters
 from imcore.rest.rates import SIGN_UPS
 from imcore.rest.saving import Item, Saving
 
 # JavaScript asks by the first, Python by the second.
 FETCHES = ("new", "fetchWhenSave")
-SEARCHED: dict[str, Field] = {
-    "objectId": "object_id",
-    "username": "username",
-    "email": "email",
-    "mobilePhoneNumber": "phone",
-}
 
 
 @endpoint(
@@ -61,21 +54,22 @@ def create(request: Request) -> Response:
     return Response(answer, status=201, headers={"Location": location})
 
 
-@endpoint(Who.APPLICATION, answers=USER)
+@endpoint(Who.APPLICATION, takes=PROJECTION, answers=OBJECT)
 def read(request: Request, object_id: str) -> Response:
     """Answer a user: all of him to himself and the developer, to others what is not private."""
-    visitor = visitor_of(request)
-    account = in_async(managing.read, application=caller_of(request).application, object_id=object_id, visitor=visitor)
+    caller, visitor, projection = caller_of(request), visitor_of(request), objects.projection_of(request)
+    account = in_async(managing.read, application=caller.application, object_id=object_id, visitor=visitor)
     sees_all = visitor.sees_all_of(account)
-    with_acl = sees_all and says(request, "returnACL")
-    return Response(representation.user(account, with_private=sees_all, with_acl=with_acl))
+    [answer] = objects.projected(
+        caller, projection, [representation.user(account, with_private=sees_all, with_acl=sees_all)]
+    )
+    return Response(answer)
 
 
 @endpoint(Who.APPLICATION, answers=record(objectId=STRING, updatedAt=DATE))
 def update(request: Request, object_id: str) -> Response:
     """Change columns of a user, by himself or by the developer."""
-    if request.query_params.get("where"):
-        raise BadParameter("Conditional updates of users are not supported.")
+    _refuse_condition(request)
     updated = in_async(
         managing.update,
         application=caller_of(request).application,
@@ -86,44 +80,43 @@ def update(request: Request, object_id: str) -> Response:
     )
     answer = _written(updated)
     if says(request, *FETCHES):
-        whole = representation.user(updated.account, with_private=True, with_acl=True)
+        whole = _row(updated.account)
         answer |= {key: whole[key] for key in updated.touched if key in whole}
     return Response(answer)
 
 
 @endpoint(Who.APPLICATION)
 def delete(request: Request, object_id: str) -> Response:
-    """Delete a user, by himself or by the developer."""
-    account = in_async(
-        managing.own,
+    """Delete a user, by himself or by the developer, or several: ids with commas between them."""
+    _refuse_condition(request)
+    in_async(
+        managing.delete,
         application=caller_of(request).application,
-        object_id=object_id,
+        object_ids=objects.ids_of(object_id),
         visitor=visitor_of(request),
     )
-    in_async(managing.delete, account=account)
     return Response({})
 
 
-@endpoint(
-    Who.MASTER,
-    takes={"where": STRING, "count": BOOLEAN, "returnACL": BOOLEAN, **PAGING},
-    answers=record(results=array(USER)),
-)
+@endpoint(Who.MASTER, takes=LIST, answers=FOUND)
 def find(request: Request) -> Response:
-    """List users; `where` may name what a user is known by, and nothing else."""
-    asked = parameters.of(request)
-    counts = says(request, "count")
-    found, count = in_async(
-        managing.page,
-        application=caller_of(request).application,
-        among=among(asked.json_object("where", {}), SEARCHED),
-        limit=asked.limit(),
-        skip=asked.skip(),
-        counts=counts,
+    """List users."""
+    return objects.listed(request, managing.page, _row)
+
+
+@endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
+def scan(request: Request) -> Response:
+    """List all users, part by part, in the order of their ids."""
+    asked = objects.scan_of(request)
+    found = in_async(
+        managing.scan,
+        application=caller_of(request).application.pk,
+        where_text=asked.where,
+        after=asked.after,
+        is_descending=asked.is_descending,
+        limit=asked.limit,
     )
-    with_acl = says(request, "returnACL")
-    results = [representation.user(account, with_private=True, with_acl=with_acl) for account in found]
-    return Response({"results": results, "count": count} if counts else {"results": results})
+    return objects.scanned(request, asked, [_row(account) for account in found])
 
 
 @saving.savable("_User")
@@ -140,16 +133,22 @@ async def save(request: Request, item: Item) -> Saving:
 @objects.readable("_User")
 async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     """Return users that others point to, by id: as `read` answers them."""
-    among: dict[Field, list[str]] = {"object_id": list(object_ids)}
-    found, _ = await managing.page(
-        application=caller.application, among=among, limit=len(object_ids), skip=0, counts=False
-    )
+    found = await managing.with_ids(application=caller.application.pk, object_ids=object_ids)
     visitor = as_visitor(caller)
     return {
         account.object_id: representation.user(account, with_private=visitor.sees_all_of(account))
         for account in found
         if managing.may_read(account, visitor)
     }
+
+
+def _refuse_condition(request: Request) -> None:
+    if request.query_params.get("where"):
+        raise BadParameter("Conditional writes of users are not supported.")
+
+
+def _row(account: Account) -> dict[str, Any]:
+    return representation.user(account, with_private=True, with_acl=True)
 
 
 def _entered(entered: LoggedIn) -> dict[str, Any]:
