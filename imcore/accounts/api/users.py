@@ -15,7 +15,7 @@ from imcore.accounts.services.managing import Updated
 from imcore.bridge import in_async, in_thread
 from imcore.identifiers import iso_date, now_ms
 from imcore.rest import objects, rates, saving
-from imcore.rest.authentication import Caller, Who, caller_of
+from imcore.rest.authentication import Who, caller_of
 from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter
@@ -43,12 +43,12 @@ def create(request: Request) -> Response:
     if asked.get("authData") and asked.get("password") is None:
         may_create = not says(request, "failOnNotExist")
         entered, is_new = in_async(registering.enter_by_account_elsewhere, **whose, asked=asked, may_create=may_create)
-        whole = representation.session(entered)
+        whole = objects.filled(request, representation.session(entered))
         if not is_new:
             return Response(whole)
     else:
         entered = in_async(registering.sign_up, **whose, asked=asked)
-        whole = representation.session(entered)
+        whole = objects.filled(request, representation.session(entered))
     answer = whole if says(request, *FETCHES) or asked.get("authData") else _entered(entered)
     location = request.build_absolute_uri(f"/1.1/users/{entered.account.object_id}")
     return Response(answer, status=201, headers={"Location": location})
@@ -61,7 +61,7 @@ def read(request: Request, object_id: str) -> Response:
     account = in_async(managing.read, application=caller.application, object_id=object_id, visitor=visitor)
     sees_all = visitor.sees_all_of(account)
     [answer] = objects.projected(
-        caller, projection, [representation.user(account, with_private=sees_all, with_acl=sees_all)]
+        request, projection, [representation.user(account, with_private=sees_all, with_acl=sees_all)]
     )
     return Response(answer)
 
@@ -80,7 +80,7 @@ def update(request: Request, object_id: str) -> Response:
     )
     answer = _written(updated)
     if says(request, *FETCHES):
-        whole = _row(updated.account)
+        whole = objects.filled(request, _row(updated.account))
         answer |= {key: whole[key] for key in updated.touched if key in whole}
     return Response(answer)
 
@@ -107,16 +107,7 @@ def find(request: Request) -> Response:
 @endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
 def scan(request: Request) -> Response:
     """List all users, part by part, in the order of their ids."""
-    asked = objects.scan_of(request)
-    found = in_async(
-        managing.scan,
-        application=caller_of(request).application.pk,
-        where_text=asked.where,
-        after=asked.after,
-        is_descending=asked.is_descending,
-        limit=asked.limit,
-    )
-    return objects.scanned(request, asked, [_row(account) for account in found])
+    return objects.scan(request, managing.scan, _row)
 
 
 @saving.savable("_User")
@@ -131,8 +122,9 @@ async def save(request: Request, item: Item) -> Saving:
 
 
 @objects.readable("_User")
-async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+async def read_by_ids(request: Request, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     """Return users that others point to, by id: as `read` answers them."""
+    caller = caller_of(request)
     found = await managing.with_ids(application=caller.application.pk, object_ids=object_ids)
     visitor = as_visitor(caller)
     return {
