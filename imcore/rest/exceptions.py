@@ -110,7 +110,11 @@ def body_of_error(error: ImError) -> dict[str, Any]:
     if isinstance(error, BadParameter | ConversationRequestInvalid | ConversationQueryFailed):
         # SDKs show a developer `error` alone.
         return {"code": BadParameter.code, "error": error.detail or BadParameter.reason}
-    body: dict[str, Any] = {"code": error.code, "error": error.reason}
+    text = error.reason
+    # The names of the socket's errors are matched on; sentences are read, and SDKs drop `detail`.
+    if error.detail and text.endswith("."):
+        text = f"{text.removesuffix('.')}: {error.detail}"
+    body: dict[str, Any] = {"code": error.code, "error": text}
     if error.detail:
         body["detail"] = error.detail
     if error.app_code is not None:

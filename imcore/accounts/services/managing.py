@@ -60,8 +60,10 @@ async def own(*, application: ApplicationSnapshot, object_id: str, visitor: Visi
         return account
     if not visitor.has_token:
         raise LogInRequired
-    if visitor.account is None or visitor.account.object_id != object_id:
-        raise Forbidden
+    if visitor.account is None:
+        raise Forbidden("The session is over; log in again.")
+    if visitor.account.object_id != object_id:
+        raise Forbidden("Only the user, and the developer, may do this.")
     return visitor.account
 
 
