@@ -29,7 +29,7 @@ worker: setup ## start a Celery worker; needs CELERY_BROKER_URL or REDIS_URL
 	@exec $(PYTHON) -m celery -A imcore worker --loglevel info
 
 test: setup-dev $(SDK) $(S3) ## run everything, on SQLite and on PostgreSQL + Redis (installs what is missing)
-	@$(PYTHON) tests/services.py install postgresql redis-server gcc libc6-dev chromium
+	@$(PYTHON) tests/services.py install postgresql redis-server gcc libc6-dev chromium curl
 	@trap 'exit 130' INT; failed=; summary=; for stage in $(STAGES); do \
 		printf '\n=== %s ===\n' $$stage; began=$$(date +%s); \
 		if $(MAKE) --no-print-directory $$stage; then result='passed'; else result='FAILED'; failed=1; fi; \

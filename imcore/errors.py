@@ -22,12 +22,14 @@ class ImError(Exception):
     """An anticipated failure that is told to the client.
 
     `detail` is free text for the developer; `client_ids` are the ids it concerns in a partial failure; `app_code` and
-    `app_message` are the developer's own when a hook refused.
+    `app_message` are the developer's own when a hook refused. `retry_after_seconds`: of what is told by HTTP statuses
+    429 and 503, when it may be asked again.
     """
 
     code: ClassVar[int] = 4200
     reason: ClassVar[str] = "INTERNAL_ERROR"
     http_status: ClassVar[int] = 400
+    retry_after_seconds: int = 1
 
     def __init__(
         self,

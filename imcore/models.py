@@ -184,6 +184,16 @@ class RestSettings(ApplicationSettings):
         default=10, help_text="Broadcasts to all clients, in a minute; more get 429. 0: no limit."
     )
     rest_broadcasts_per_day = models.PositiveIntegerField(default=30, help_text="… and in a day (UTC). 0: no limit.")
+    rest_log_ins_per_minute = models.PositiveIntegerField(
+        default=600,
+        help_text="Log-ins of all users together, in a minute, those with the Master Key aside; more get 429. 0: no "
+        "limit.",
+    )
+    rest_sign_ups_per_minute = models.PositiveIntegerField(
+        default=600,
+        help_text="Sign-ups in a minute, log-ins by an account elsewhere among them, those with the Master Key aside; "
+        "more get 429. 0: no limit.",
+    )
 
     class Meta:
         verbose_name = "REST API"

@@ -3,12 +3,15 @@
 import asyncio
 import html.parser
 import http.cookiejar
+import json
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -272,6 +275,30 @@ def test_the_printed_example_runs_as_it_is(server: Server, tmp_path: Path) -> No
 
     assert done.returncode == 0, done.stderr
     assert "Tom and Jerry have chatted." in done.stdout
+
+
+def test_the_first_calls_of_the_documentation_run_as_they_are(server: Server) -> None:
+    """docs/rest.md, with the address, the keys and the id that are this server's."""
+    text = (ROOT / "docs" / "rest.md").read_text()
+    calls = textwrap.dedent(text[text.index("    URL=") : text.index("Every path is served")])
+    first, then = calls.replace("http://127.0.0.1:8000", server.url).split("CONVERSATION=…")
+    keys = {"APP_ID": CREDENTIALS["IMCORE_APP_ID"], "MASTER_KEY": CREDENTIALS["IMCORE_MASTER_KEY"]}
+    settings = first.splitlines()[0]
+
+    def run(script: str, **more: str) -> str:
+        command = ["sh", "-ec", script.replace("curl ", "curl --fail --silent --show-error ")]
+        return subprocess.run(
+            command, env={**os.environ, **keys, **more}, capture_output=True, check=True, text=True
+        ).stdout
+
+    made = json.loads(run(first))
+    said = run(f"{settings}\n{then.partition('answer')[2]}", CONVERSATION=made["objectId"])
+
+    sent, end = json.JSONDecoder().raw_decode(said)
+    [message] = json.loads(said[end:])
+    assert made["m"] == ["tom", "jerry"]
+    assert message["msg-id"] == sent["msg-id"]
+    assert message["data"] == '{"_lctype":-1,"_lctext":"Hello"}'
 
 
 def test_quiet_prints_no_secret(new_server: Start) -> None:

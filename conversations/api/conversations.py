@@ -62,7 +62,7 @@ def create(request: Request, family: Family) -> Response:
         is_unique=is_normal and asked.boolean("unique", False),
         now_ms=now_ms(),
     )
-    return _whole(started.conversation)
+    return _whole(request, started.conversation)
 
 
 @endpoint(Who.APPLICATION, takes=LIST, answers=FOUND)
@@ -81,7 +81,7 @@ def find_all(request: Request) -> Response:
 def read(request: Request, family: Family, conversation_id: str) -> Response:
     """Answer a conversation."""
     allowed(request, "find")
-    return _whole(conversation_of(request, conversation_id, family))
+    return _whole(request, conversation_of(request, conversation_id, family))
 
 
 @endpoint(Who.APPLICATION, takes={**COLUMNS, "c": CLIENT_ID}, answers=CHANGED)
@@ -134,8 +134,9 @@ def _page(request: Request, kind: Kind | None) -> Response:
     return objects.listed(request, queries.page, class_row, order="-updatedAt", kind=kind)
 
 
-def _whole(conversation: ConversationInfo) -> Response:
-    return Response(class_row(in_async(queries.read, conversation=conversation)))
+def _whole(request: Request, conversation: ConversationInfo) -> Response:
+    row = class_row(in_async(queries.read, conversation=conversation))
+    return Response(objects.filled(request, row))
 
 
 def _columns(asked: Parameters) -> dict[str, Any]:

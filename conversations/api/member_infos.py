@@ -33,7 +33,7 @@ def find(request: Request) -> Response:
     """Answer the records of a conversation; who has none is a Member, the creator the Owner."""
     caller = caller_of(request)
     if not caller.application.of(ConversationSettings).roles_enabled:
-        raise NotForClients
+        raise NotForClients("Roles are not enabled.")
     query = parameters.of(request)
     asked = _asked(query)
     found = in_async(

@@ -19,7 +19,7 @@ from imcore import limits
 from imcore.bridge import in_async
 from imcore.identifiers import iso_date, now_ms
 from imcore.rest import objects, saving
-from imcore.rest.authentication import Caller, Who, caller_of
+from imcore.rest.authentication import Who, caller_of
 from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.objects import FOUND, LIST, PROJECTION, SCAN, SCANNED
@@ -47,7 +47,7 @@ def create(request: Request) -> Response:
     location = request.build_absolute_uri(f"/1.1/classes/_Conversation/{made.object_id}")
     body = _created(made)
     if objects.fetches(request):
-        body = in_async(read_by_ids, caller, [made.object_id]).get(made.object_id, body)
+        body = objects.fetched(request, "_Conversation", made.object_id) or body
     return Response(body, status=201, headers={"Location": location})
 
 
@@ -61,16 +61,7 @@ def find(request: Request) -> Response:
 @endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
 def scan(request: Request) -> Response:
     """List all conversations, part by part, in the order of their ids."""
-    asked = objects.scan_of(request)
-    found = in_async(
-        conversations.scan,
-        application=caller_of(request).application.pk,
-        where_text=asked.where,
-        after=asked.after,
-        is_descending=asked.is_descending,
-        limit=asked.limit,
-    )
-    return objects.scanned(request, asked, [class_row(one) for one in found])
+    return objects.scan(request, conversations.scan, class_row)
 
 
 @endpoint(Who.APPLICATION, takes=PROJECTION)
@@ -95,7 +86,7 @@ def update(request: Request, object_id: str) -> Response:
     )
     body = _written(in_async(stored_alone, writing))
     if objects.fetches(request):
-        row = in_async(read_by_ids, caller, [object_id]).get(object_id, {})
+        row = objects.fetched(request, "_Conversation", object_id)
         touched = {key.partition(".")[0] for key in asked}
         body |= {key: value for key, value in row.items() if key in touched and key != "updatedAt"}
     return Response(body)
@@ -131,8 +122,9 @@ async def save(request: Request, item: Item) -> Saving:
 
 
 @objects.readable("_Conversation")
-async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+async def read_by_ids(request: Request, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     """Return conversations as rows, by id."""
+    caller = caller_of(request)
     if not may(caller, "find"):
         return {}
     wanted = [one for one in object_ids if len(one) <= limits.CONVERSATION_ID_MAX_CHARACTERS]

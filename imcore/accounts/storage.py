@@ -20,9 +20,21 @@ from imcore.accounts.errors import (
 from imcore.accounts.models import LinkedAccount, User
 from imcore.accounts.records import Account, Field, Link, Profile, Session, is_locked
 from imcore.errors import ImError
+from imcore.where import Column, InstantColumn, SwitchColumn, TextColumn, condition, order
 
 # What no two users of an application may share, and what is told when they would.
 _UNIQUE: Mapping[str, type[ImError]] = {"username": UsernameTaken, "email": EmailTaken, "phone": PhoneTaken}
+# What the developer finds users by.
+_FOUND_BY: Mapping[str, Column] = {
+    "objectId": TextColumn("object_id"),
+    "username": TextColumn("username"),
+    "email": TextColumn("email"),
+    "emailVerified": SwitchColumn("is_email_verified"),
+    "mobilePhoneNumber": TextColumn("phone"),
+    "mobilePhoneVerified": SwitchColumn("is_phone_verified"),
+    "createdAt": InstantColumn("created_ms"),
+    "updatedAt": InstantColumn("updated_ms"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +64,26 @@ def find_linked(*, application: int, links: Iterable[Link]) -> Account | None:
 
 
 def page(
-    *, application: int, among: Mapping[Field, Sequence[str]], limit: int, skip: int, counts: bool
+    *, application: int, where_text: str, order_text: str, limit: int, skip: int, counts: bool
 ) -> tuple[list[Account], int]:
-    """Return users in the order of their ids, of those that have one of the values in each field; and how many."""
-    rows: QuerySet[User] = User.objects.filter(
-        application=application, **{f"{field}__in": values for field, values in among.items()}
-    )
-    found = [_account(row) for row in rows.order_by("object_id")[skip : skip + limit]]
+    """Return users by condition, and how many match. Raises UnfitQuery."""
+    rows = _rows(application, where_text)
+    ordered = rows.order_by(*order(order_text, _FOUND_BY, "object_id"))
+    found = [_account(row) for row in ordered[skip : skip + limit]] if limit else []
     return found, rows.count() if counts else 0
+
+
+def scan(*, application: int, where_text: str, after: str | None, is_descending: bool, limit: int) -> list[Account]:
+    """Return the next users in the order of their ids, those behind `after`. Raises UnfitQuery."""
+    rows = _rows(application, where_text)
+    if after is not None:
+        rows = rows.filter(object_id__lt=after) if is_descending else rows.filter(object_id__gt=after)
+    return [_account(row) for row in rows.order_by("-object_id" if is_descending else "object_id")[:limit]]
+
+
+def with_ids(*, application: int, object_ids: Sequence[str]) -> list[Account]:
+    """Return those of the users that there are."""
+    return [_account(row) for row in User.objects.filter(application=application, object_id__in=object_ids)]
 
 
 @transaction.atomic
@@ -159,9 +183,13 @@ def settle_attempt(
     return _account(row)
 
 
-def delete(*, user: int) -> None:
-    """Delete a user; nothing if there is none any more."""
-    User.objects.filter(pk=user).delete()
+def delete(*, users: Sequence[int]) -> None:
+    """Delete users; those that are not there any more do no harm."""
+    User.objects.filter(pk__in=users).delete()
+
+
+def _rows(application: int, where_text: str) -> QuerySet[User]:
+    return User.objects.filter(condition(where_text, _FOUND_BY), application=application)
 
 
 def _locked(user: int) -> User:

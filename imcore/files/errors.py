@@ -61,3 +61,4 @@ class TooManyUploads(ImError):
     code = 429
     reason = "Too many requests."
     http_status = 429
+    retry_after_seconds = 5

@@ -1,10 +1,7 @@
 """A file, as it is handed from room to room."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
-
-# What rows are found by.
-Field = Literal["object_id", "key", "name", "url", "mime_type"]
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,24 @@
 """Every query on files and every write of their rows, as units of work."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import QuerySet
 
 from imcore.files.models import File
-from imcore.files.records import Arrival, Field, StoredFile
+from imcore.files.records import Arrival, StoredFile
+from imcore.where import Column, InstantColumn, TextColumn, condition, order
+
+# What files can be selected by.
+COLUMNS: Final[Mapping[str, Column]] = {
+    "objectId": TextColumn("object_id"),
+    "key": TextColumn("key"),
+    "name": TextColumn("name"),
+    "url": TextColumn("url"),
+    "mime_type": TextColumn("mime_type"),
+    "createdAt": InstantColumn("created_ms"),
+    "updatedAt": InstantColumn("updated_ms"),
+}
 
 
 def create(
@@ -63,14 +75,28 @@ def settle(*, file: int, arrival: Arrival, now_ms: int) -> bool:
 
 
 def page(
-    *, application: int, among: Mapping[Field, Sequence[str]], limit: int, skip: int, counts: bool
+    *, application: int, where_text: str, order_text: str, limit: int, skip: int, counts: bool
 ) -> tuple[list[StoredFile], int]:
-    """Return files that are here, by their ids, that have one of the values in each field; and how many."""
-    rows: QuerySet[File] = File.objects.filter(
-        application=application, arrived_ms__isnull=False, **{f"{field}__in": values for field, values in among.items()}
-    )
-    found = [_stored(row) for row in rows.order_by("object_id")[skip : skip + limit]]
-    return found, rows.count() if counts else 0
+    """Return files that are here by condition, by their ids if no other order is asked for, and how many match.
+
+    Raises UnfitQuery.
+    """
+    rows = _rows(application, where_text)
+    found = rows.order_by(*order(order_text, COLUMNS, "object_id"))[skip : skip + limit]
+    return [_stored(row) for row in found], rows.count() if counts else 0
+
+
+def scan(*, application: int, where_text: str, after: str | None, is_descending: bool, limit: int) -> list[StoredFile]:
+    """Return the next files that are here in the order of their ids, those behind `after`. Raises UnfitQuery."""
+    rows = _rows(application, where_text)
+    if after is not None:
+        rows = rows.filter(object_id__lt=after) if is_descending else rows.filter(object_id__gt=after)
+    return [_stored(row) for row in rows.order_by("-object_id" if is_descending else "object_id")[:limit]]
+
+
+def with_ids(*, application: int, object_ids: Sequence[str]) -> list[StoredFile]:
+    """Return those of the files that are here."""
+    return [_stored(row) for row in _rows(application, "").filter(object_id__in=object_ids)]
 
 
 def give_up(*, files: Collection[int], only_pending: bool = False) -> None:
@@ -98,6 +124,10 @@ def pending(*, application: int, before_ms: int, limit: int, after: int) -> list
 def forget(*, files: Iterable[int]) -> None:
     """Delete rows that nobody finds any more."""
     File.objects.filter(pk__in=list(files), application__isnull=True).delete()
+
+
+def _rows(application: int, where_text: str) -> QuerySet[File]:
+    return File.objects.filter(condition(where_text, COLUMNS), application=application, arrived_ms__isnull=False)
 
 
 def _first(rows: QuerySet[File]) -> StoredFile | None:

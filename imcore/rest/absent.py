@@ -31,23 +31,28 @@ class FunctionUnknown(ImError):
     http_status = 404
 
 
-def _absent(error: ImError) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-    """Return the view of a path at which there is nothing, whatever the method."""
+def _class_unknown(unserved: str) -> ImError:
+    """Return that there is no such class, nor an upstream server that may have it."""
+    return ClassUnknown(unserved.partition("/")[0][:100])
+
+
+def _absent(told: Callable[[str], ImError]) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
+    """Return the view of a path at which there is nothing, whatever the method; `told` what is asked for there."""
 
     @csrf_exempt
-    async def view(request: HttpRequest, **named: Any) -> HttpResponseBase:
+    async def view(request: HttpRequest, unserved: str = "") -> HttpResponseBase:
         if upstream.is_configured(request):
             return await upstream.unknown_path(request)
-        return error_response(error)
+        return error_response(told(unserved))
 
     return view
 
 
 urlpatterns = [
-    path("classes/<path:unserved>", _absent(ClassUnknown())),
-    path("scan/classes/<path:unserved>", _absent(ClassUnknown())),
-    path("cloudQuery", _absent(CqlUnknown())),
-    path("LiveQuery/<path:unserved>", _absent(BadParameter("LiveQuery is not enabled."))),
-    path("functions/<path:unserved>", _absent(FunctionUnknown())),
-    path("call/<path:unserved>", _absent(FunctionUnknown())),
+    path("classes/<path:unserved>", _absent(_class_unknown)),
+    path("scan/classes/<path:unserved>", _absent(_class_unknown)),
+    path("cloudQuery", _absent(lambda unserved: CqlUnknown())),
+    path("LiveQuery/<path:unserved>", _absent(lambda unserved: BadParameter("LiveQuery is not enabled."))),
+    path("functions/<path:unserved>", _absent(lambda unserved: FunctionUnknown())),
+    path("call/<path:unserved>", _absent(lambda unserved: FunctionUnknown())),
 ]

@@ -105,7 +105,7 @@ class Resource(APIView):
         caller = authenticate(request, asked.who)
         request.auth = caller
         if asked.rate is not None and caller is not None:
-            rates.count(asked.rate, caller.application)
+            rates.count(asked.rate, caller)
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Answer a method that none of the endpoints here has: it may be the upstream server's."""

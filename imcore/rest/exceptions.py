@@ -22,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 # Told of whatever was not foreseen (rest-api 4.1); the log says what it was.
 CRASHED: Final = {"code": 1, "error": "Internal server error."}
-# When to ask again what this server has refused for want of room.
-RETRY_SECONDS: Final = 5
 
 
 class Unauthorized(ImError):
@@ -113,6 +111,7 @@ class ServerBusy(ImError):
     code = 503
     reason = "The server is busy."
     http_status = 503
+    retry_after_seconds = 5
 
 
 class UpstreamFailed(ImError):
@@ -129,7 +128,11 @@ def body_of_error(error: ImError) -> dict[str, Any]:
     if isinstance(error, BadParameter | ConversationRequestInvalid | ConversationQueryFailed):
         # SDKs show a developer `error` alone.
         return {"code": BadParameter.code, "error": error.detail or BadParameter.reason}
-    body: dict[str, Any] = {"code": error.code, "error": error.reason}
+    text = error.reason
+    # The names of the socket's errors are matched on; sentences are read, and SDKs drop `detail`.
+    if error.detail and text.endswith("."):
+        text = f"{text.removesuffix('.')}: {error.detail}"
+    body: dict[str, Any] = {"code": error.code, "error": text}
     if error.detail:
         body["detail"] = error.detail
     if error.app_code is not None:
@@ -148,7 +151,7 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, UnfitQuery):
         error = BadParameter(str(error))
     if isinstance(error, ImError):
-        return Response(body_of_error(error), status=error.http_status, headers=_headers_of_error(error))
+        return Response(body_of_error(error), status=error.http_status, headers=headers_of_error(error))
     if isinstance(error, exceptions.APIException):
         answer = exception_handler(error, context)
         assert answer is not None
@@ -160,15 +163,13 @@ def to_response(error: Exception, context: dict[str, Any]) -> Response:
 
 def error_response(error: ImError) -> JsonResponse:
     """Return the answer that tells an error, where no view of DRF's does."""
-    return JsonResponse(body_of_error(error), status=error.http_status, headers=_headers_of_error(error))
+    return JsonResponse(body_of_error(error), status=error.http_status, headers=headers_of_error(error))
 
 
-def _headers_of_error(error: ImError) -> dict[str, str]:
+def headers_of_error(error: ImError) -> dict[str, str]:
     """Return when to ask again, where that helps (rest-api 7)."""
-    if isinstance(error, TooManyRequests):
-        return {"Retry-After": str(error.retry_after_seconds)}
     is_passing = error.http_status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-    return {"Retry-After": str(RETRY_SECONDS)} if is_passing else {}
+    return {"Retry-After": str(error.retry_after_seconds)} if is_passing else {}
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:

@@ -3,13 +3,12 @@
     return objects.listed(request, service.page, _row)     where, limit, skip, order, count, keys, include
     return objects.read(request, "_Class", object_id)      one of them, as `readable` says
 
-    asked = objects.scan_of(request)                       the same by objectId, however many there are
-    return objects.scanned(request, asked, results)
+    return objects.scan(request, service.scan, _row)       the same by objectId, however many there are
 
 `include` follows pointers into other classes; each class says how its objects are read:
 
     @readable("_Conversation")
-    async def read(caller, object_ids): …
+    async def read(request, object_ids): …
 """
 
 import copy
@@ -26,16 +25,19 @@ from imcore import limits
 from imcore.bridge import in_async
 from imcore.identifiers import now_ms
 from imcore.objects import UnfitQuery
-from imcore.rest.authentication import Caller, caller_of
+from imcore.rest import references
+from imcore.rest.authentication import caller_of
 from imcore.rest.openapi import BOOLEAN, INTEGER, OBJECT, PAGING, STRING, Schema, array, one_of, record
 from imcore.rest.parameters import Parameters
 
 Json = dict[str, Any]
 # The objects of a class with these ids that the caller may see, by id.
-Reader = Callable[[Caller, Sequence[str]], Coroutine[Any, Any, Mapping[str, Json]]]
+Reader = Callable[[Request, Sequence[str]], Coroutine[Any, Any, Mapping[str, Json]]]
 FoundT = TypeVar("FoundT")
 # What of a class matches, a page of it, and how many there are in all.
 Page = Callable[..., Coroutine[Any, Any, tuple[Sequence[FoundT], int]]]
+# What of a class matches, behind an id.
+Part = Callable[..., Coroutine[Any, Any, Sequence[FoundT]]]
 
 PROJECTION: Final[Mapping[str, Schema]] = {"keys": STRING, "include": STRING, "returnACL": BOOLEAN}
 LIST: Final[Mapping[str, Schema]] = {"where": STRING, "order": STRING, "count": BOOLEAN, **PAGING, **PROJECTION}
@@ -65,10 +67,10 @@ def readable(class_name: str) -> Callable[[Reader], Reader]:
     return register
 
 
-async def read_one(caller: Caller, class_name: str, object_id: str) -> Json:
+async def read_one(request: Request, class_name: str, object_id: str) -> Json:
     """Return an object of a class that is readable; an empty one if there is none, or not for the caller."""
     reader = _readers.get(class_name)
-    return dict((await reader(caller, [object_id])).get(object_id, {})) if reader else {}
+    return dict((await reader(request, [object_id])).get(object_id, {})) if reader else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +165,10 @@ def listed(
 
     Raises BadParameter, UnfitQuery, and what `page` raises.
     """
-    caller, asked = caller_of(request), query_of(request)
+    asked = query_of(request)
     found, count = in_async(
         page,
-        application=caller.application.pk,
+        application=caller_of(request).application.pk,
         where_text=asked.where,
         order_text=asked.order or order,
         limit=asked.limit,
@@ -174,14 +176,18 @@ def listed(
         counts=asked.counts,
         **more,
     )
-    results = projected(caller, asked.projection, [row(one) for one in found])
+    results = projected(request, asked.projection, [row(one) for one in found])
     return Response({"results": results, "count": count} if asked.counts else {"results": results})
 
 
 def read(request: Request, class_name: str, object_id: str) -> Response:
     """Answer an object of a class that is readable; an empty one if there is none, or not for the caller."""
-    caller, projection = caller_of(request), projection_of(request)
-    return Response(projected(caller, projection, [in_async(read_one, caller, class_name, object_id)])[0])
+    return Response(one_projected(request, in_async(read_one, request, class_name, object_id)))
+
+
+def fetched(request: Request, class_name: str, object_id: str) -> Json:
+    """Return an object that was just written, for `fetchWhenSave`; an empty one if the caller may not see it."""
+    return filled(request, in_async(read_one, request, class_name, object_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +216,20 @@ def scan_of(request: Request) -> Scan:
     )
 
 
+def scan(request: Request, part: Part[FoundT], row: Callable[[FoundT], Json]) -> Response:
+    """Answer a part of a scan: what `part` of a service finds, each written by `row`. Raises as `listed`."""
+    asked = scan_of(request)
+    found = in_async(
+        part,
+        application=caller_of(request).application.pk,
+        where_text=asked.where,
+        after=asked.after,
+        is_descending=asked.is_descending,
+        limit=asked.limit,
+    )
+    return scanned(request, asked, [row(one) for one in found])
+
+
 def scanned(request: Request, asked: Scan, results: Sequence[Json], *, last: str = "") -> Response:
     """Return the answer that is a part of a scan; its cursor is null when nothing more is to come.
 
@@ -217,7 +237,7 @@ def scanned(request: Request, asked: Scan, results: Sequence[Json], *, last: str
     """
     is_full = len(results) == asked.limit
     cursor = _cursor(last or results[-1]["objectId"]) if is_full else None
-    return Response({"results": projected(caller_of(request), asked.projection, results), "cursor": cursor})
+    return Response({"results": projected(request, asked.projection, results), "cursor": cursor})
 
 
 def _cursor(object_id: str) -> str:
@@ -236,13 +256,27 @@ def _read_cursor(text: str) -> str:
     return object_id
 
 
-def projected(caller: Caller, projection: Projection, results: Sequence[Json]) -> list[Json]:
-    """Return of each object what is asked for."""
-    followed = included(caller, projection.include, results) if projection.include else results
-    return [_kept(one, projection) for one in followed]
+def projected(request: Request, projection: Projection, results: Sequence[Json]) -> list[Json]:
+    """Return of each object what is asked for, with its files in full."""
+    followed = included(request, projection.include, results) if projection.include else results
+    return [_kept(one, projection) for one in _with_files(request, followed)]
 
 
-def included(caller: Caller, include: Sequence[tuple[str, ...]], results: Sequence[Json]) -> list[Json]:
+def one_projected(request: Request, one: Json) -> Json:
+    """Return of an object what a request asks for. Raises BadParameter, UnfitQuery."""
+    return projected(request, projection_of(request), [one])[0]
+
+
+def filled(request: Request, one: Json) -> Json:
+    """Return an object with the files that are values of it told in full, where nothing else is asked for."""
+    return _with_files(request, [one])[0]
+
+
+def _with_files(request: Request, results: Sequence[Json]) -> list[Json]:
+    return references.with_files(results, lambda object_ids: in_async(_readers["_File"], request, object_ids))
+
+
+def included(request: Request, include: Sequence[tuple[str, ...]], results: Sequence[Json]) -> list[Json]:
     """Return objects with the pointers at these paths expanded; a pointer that leads nowhere stays as it is.
 
     One read for each class and level, however many objects there are. Raises UnfitQuery for more than
@@ -253,17 +287,17 @@ def included(caller: Caller, include: Sequence[tuple[str, ...]], results: Sequen
     for path in sorted(prefixes, key=len):
         pointers = [pointer for one in expanded for pointer in _pointers(one, path)]
         for class_name in {pointer["className"] for pointer in pointers}:
-            left -= _expand(caller, class_name, [one for one in pointers if one["className"] == class_name], left)
+            left -= _expand(request, class_name, [one for one in pointers if one["className"] == class_name], left)
     return expanded
 
 
-def _expand(caller: Caller, class_name: str, pointers: Sequence[Json], at_most: int) -> int:
+def _expand(request: Request, class_name: str, pointers: Sequence[Json], at_most: int) -> int:
     """Put objects in the place of pointers to them, and return how many bytes these are as JSON."""
     reader = _readers.get(class_name)
     if reader is None:
         return 0
     wanted = list(dict.fromkeys(pointer["objectId"] for pointer in pointers))[: limits.REST_PAGE_MAX]
-    found = in_async(reader, caller, wanted)
+    found = in_async(reader, request, wanted)
     sizes = {object_id: len(orjson.dumps(one)) for object_id, one in found.items()}
     size = sum(sizes.get(pointer["objectId"], 0) for pointer in pointers)
     if size > at_most:

@@ -1,11 +1,11 @@
-"""How often an application may ask of what is dear: its messages, and what goes to many (rest-api 7).
+"""How often an application may ask of what is dear: its messages, what goes to many (rest-api 7), and log-ins.
 
 Each rate is a count per application in a window of a minute, and for some in one of a day, by the clock. Full windows
 answer 429 until they end, which `Retry-After` tells. Redis counts for all processes, where there is one; a process
 counts for itself where there is none, or when it does not answer. A refused request does not count.
 
     @endpoint(Who.MASTER, rate=MESSAGES)              every request counts
-    rates.count(SUBSCRIBER_MESSAGES, application)     or a view finds out first which rate it is
+    rates.count(SUBSCRIBER_MESSAGES, caller)          or a view finds out first which rate it is
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_async
 from imcore.identifiers import DAY_MS, now_ms
 from imcore.models import RestSettings
+from imcore.rest.authentication import Caller
 from imcore.rest.exceptions import TooManyRequests
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,15 @@ REDIS_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What is counted together: the settings that say how many a minute, and how many a day (0: no limit)."""
+    """What is counted together: the settings that say how many a minute, and how many a day (0: no limit).
+
+    `spares_developer`: what comes with the master key does not count.
+    """
 
     name: str
     per_minute: str
     per_day: str = ""
+    spares_developer: bool = False
 
 
 MESSAGES: Final = Rate("messages", "rest_messages_per_minute")
@@ -49,6 +54,9 @@ SUBSCRIBER_MESSAGES: Final = Rate(
     "subscriber-messages", "rest_subscriber_messages_per_minute", "rest_subscriber_messages_per_day"
 )
 BROADCASTS: Final = Rate("broadcasts", "rest_broadcasts_per_minute", "rest_broadcasts_per_day")
+# Ours, against those who try one password with every name, or make users by the thousand. A back end does neither.
+LOG_INS: Final = Rate("log-ins", "rest_log_ins_per_minute", spares_developer=True)
+SIGN_UPS: Final = Rate("sign-ups", "rest_sign_ups_per_minute", spares_developer=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,12 @@ class Window:
     ends_ms: int
 
 
-def count(rate: Rate, application: ApplicationSnapshot) -> None:
+def count(rate: Rate, caller: Caller) -> None:
     """Count a request of an application. Raises TooManyRequests if a window is full; then nothing was counted."""
+    if caller.is_master and rate.spares_developer:
+        return
     at_ms = now_ms()
-    windows = _windows(rate, application, at_ms)
+    windows = _windows(rate, caller.application, at_ms)
     full = _first_full(windows, at_ms) if windows else None
     if full is not None:
         raise TooManyRequests(retry_after_seconds=-(-(full.ends_ms - at_ms) // 1000))

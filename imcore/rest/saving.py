@@ -26,7 +26,7 @@ from imcore.bridge import in_async
 from imcore.errors import ImError
 from imcore.objects import ClassUnknown, UnfitQuery
 from imcore.rest import batches, objects
-from imcore.rest.authentication import Caller, Who, caller_of
+from imcore.rest.authentication import Who
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter, body_of_error
 from imcore.rest.objects import Json
@@ -85,7 +85,7 @@ def save(request: Request) -> Response:
     """Save several objects, all or none; the answer names them by `__internalId`, or by their ids."""
     try:
         items = [_read(one) for one in batches.requests_of(request)]
-        return Response(in_async(_save, request, _children_first(items)))
+        return Response(objects.filled(request, in_async(_save, request, _children_first(items))))
     except ImError as error:
         if error.http_status in _NOT_THEIRS:
             raise
@@ -102,7 +102,7 @@ async def _save(request: Request, items: Sequence[Item]) -> dict[str, Json]:
     for item, saving, one in zip(items, savings, stored, strict=True):
         answer = saving.answer(one)
         if item.fetches:
-            answer = {**await _fetched(caller_of(request), item, answer["objectId"]), **answer}
+            answer = {**await _fetched(request, item, answer["objectId"]), **answer}
         # An object may be saved twice in a batch.
         answered[item.key] = answered.get(item.key, {}) | answer
     return answered
@@ -134,8 +134,8 @@ def _pointing(
     return pointers
 
 
-async def _fetched(caller: Caller, item: Item, object_id: str) -> Json:
-    found = await objects.read_one(caller, item.class_name, object_id)
+async def _fetched(request: Request, item: Item, object_id: str) -> Json:
+    found = await objects.read_one(request, item.class_name, object_id)
     if item.object_id is None:
         return found
     touched = {key.partition(".")[0] for key in (*item.columns, *item.children)}

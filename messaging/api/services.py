@@ -131,16 +131,17 @@ def _to_subscribers(request: Request, conversation_id: str, from_name: str) -> R
 
 def _patch(request: Request, conversation_id: str, message_id: str, body: Body | None) -> Response:
     asked = parameters.of(request)
-    application = caller_of(request).application
+    caller = caller_of(request)
+    application = caller.application
     client_ids = asked.client_ids("to_clients", None, at_most=limits.SERVICE_RECEIVERS_MAX)
     if client_ids == []:  # whoever has named nobody does not mean everybody
         raise BadParameter(f"to_clients has 1 to {limits.SERVICE_RECEIVERS_MAX} clients.")
     if client_ids is not None:
-        rates.count(MESSAGES, application)
+        rates.count(MESSAGES, caller)
     elif in_async(service_patching.is_to_everybody, application=application.pk, message_id=message_id):
-        rates.count(BROADCASTS, application)
+        rates.count(BROADCASTS, caller)
     else:
-        rates.count(SUBSCRIBER_MESSAGES, application)
+        rates.count(SUBSCRIBER_MESSAGES, caller)
     in_async(
         service_patching.patch,
         application=application.pk,

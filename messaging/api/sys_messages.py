@@ -11,7 +11,7 @@ from imcore.bridge import in_async
 from imcore.identifiers import iso_date
 from imcore.objects import UnfitQuery
 from imcore.rest import objects
-from imcore.rest.authentication import Caller, Who, caller_of
+from imcore.rest.authentication import Who, caller_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.objects import FOUND, LIST, PROJECTION, SCAN, SCANNED
 from messaging.services import sys_messages
@@ -47,8 +47,9 @@ def read(request: Request, object_id: str) -> Response:
 
 
 @objects.readable("_SysMessage")
-async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+async def read_by_ids(request: Request, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     """Return messages as rows, by id."""
+    caller = caller_of(request)
     if not caller.is_master:
         return {}
     found = await sys_messages.with_ids(application=caller.application.pk, message_ids=object_ids)

@@ -29,6 +29,14 @@ found.fetch()
 assert (found.name, found.url, found.metadata["width"], found.size) == ("cat.png", cat.url, 3, 4)
 print("  ok  fetched")
 
+user.set("avatar", cat)
+user.set("photos", [cat])
+user.save()
+again = User()
+again.login(user.get_username(), "cheese!")
+assert (again.get("avatar").id, again.get("avatar").url, again.get("photos")[0].size) == (cat.id, cat.url, 4)
+print("  ok  kept as a picture of the user, who logs in again")
+
 typed = leancloud.File("page", b"<p>", mime_type="text/html")
 typed.save()
 page = httpx.get(typed.url, timeout=30)
@@ -51,6 +59,8 @@ else:
 print("  ok  a name that climbs is refused")
 
 cat.destroy()
+again.fetch()
+assert again.get("avatar").id == cat.id
 assert httpx.get(cat.url, timeout=30).status_code == 404
 leancloud.init(
     os.environ["IMCORE_APP_ID"], app_key=os.environ["IMCORE_APP_KEY"], master_key=os.environ["IMCORE_MASTER_KEY"]

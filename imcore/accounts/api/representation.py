@@ -11,7 +11,6 @@ from imcore.rest.openapi import DATE, STRING, record
 # Nobody else's business, but the user's own and the developer's.
 PRIVATE = frozenset({"email", "emailVerified", "mobilePhoneNumber", "mobilePhoneVerified", "authData"})
 
-USER = record(objectId=STRING, username=STRING, createdAt=DATE, updatedAt=DATE)
 SESSION = record(objectId=STRING, username=STRING, createdAt=DATE, updatedAt=DATE, sessionToken=STRING)
 
 

@@ -13,17 +13,20 @@ from imcore.accounts.services import logging_in, managing, sessions, signing
 from imcore.accounts.services.logging_in import LoggedIn
 from imcore.bridge import in_async
 from imcore.identifiers import now_ms
+from imcore.rest import objects
 from imcore.rest.authentication import Who, caller_of, user_token_of
 from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import NotForClients
 from imcore.rest.openapi import INTEGER, STRING, record
+from imcore.rest.rates import LOG_INS
 
 
 @endpoint(
     Who.APPLICATION,
     takes={"username": STRING, "email": STRING, "mobilePhoneNumber": STRING, "password": STRING},
     answers=SESSION,
+    rate=LOG_INS,
 )
 def log_in(request: Request) -> Response:
     """Answer the user that a name and a password are of. Old scripts ask with GET."""
@@ -31,7 +34,7 @@ def log_in(request: Request) -> Response:
     if asked.get("smsCode") and not asked.get("password"):
         raise NotForClients("This server sends no text messages.")
     application = caller_of(request).application
-    return Response(session(in_async(logging_in.log_in, application=application, asked=asked, now_ms=now_ms())))
+    return _told(request, in_async(logging_in.log_in, application=application, asked=asked, now_ms=now_ms()))
 
 
 @endpoint(Who.APPLICATION, takes={"session_token": STRING}, answers=SESSION)
@@ -41,7 +44,7 @@ def me(request: Request) -> Response:
     account = in_async(sessions.user_of, caller_of(request).application, token)
     if account is None:
         raise UserNotFound
-    return Response(session(LoggedIn(account, token)))
+    return _told(request, LoggedIn(account, token))
 
 
 @endpoint(Who.APPLICATION, answers=SESSION)
@@ -52,7 +55,7 @@ def refresh_token(request: Request, object_id: str) -> Response:
     account = in_async(
         sessions.renew, application=application, account=account, by_master=visitor.is_master, now_ms=now_ms()
     )
-    return Response(session(LoggedIn(account, sessions.token_of(application, account.session.seed))))
+    return _told(request, LoggedIn(account, sessions.token_of(application, account.session.seed)))
 
 
 @endpoint(Who.APPLICATION, needs={"old_password": STRING, "new_password": STRING}, answers=SESSION)
@@ -68,7 +71,7 @@ def change_password(request: Request, object_id: str) -> Response:
         new=asked.get("new_password"),
         now_ms=now_ms(),
     )
-    return Response(session(changed))
+    return _told(request, changed)
 
 
 @endpoint(
@@ -93,6 +96,10 @@ def sign(request: Request) -> Response:
             "timestamp": signed.signature.timestamp,
         }
     )
+
+
+def _told(request: Request, logged_in: LoggedIn) -> Response:
+    return Response(objects.filled(request, session(logged_in)))
 
 
 def _token_in(request: Request, asked: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ described(
 urlpatterns = [
     *_of_users("users"),
     *_of_users("classes/_User"),
+    path("scan/classes/_User", resource(GET=users.scan)),
     path("login", resource(POST=sessions.log_in, GET=sessions.log_in)),
     path("rtm/sign", resource(POST=sessions.sign, GET=sessions.sign)),
     path("rtm/clients/sign", resource(GET=sessions.sign, POST=sessions.sign)),

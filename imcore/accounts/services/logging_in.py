@@ -49,7 +49,7 @@ async def check_password(*, application: ApplicationSnapshot, account: Account, 
     for _ in range(_TRIES):
         if is_locked(account.failures_ms, now_ms):
             raise TooManyFailures
-        is_right, replacement = await passwords.is_right(password, account.password)
+        is_right, replacement = await passwords.is_right(application, password, account.password)
         settled = await in_database(
             storage.settle_attempt,
             user=account.pk,

@@ -7,7 +7,7 @@ from typing import Any
 from imcore.accounts import storage
 from imcore.accounts.errors import EmailUnknown, Forbidden, LogInRequired, PasswordMismatch, UserNotFound
 from imcore.accounts.models import AccountSettings
-from imcore.accounts.records import Account, Field
+from imcore.accounts.records import Account
 from imcore.accounts.services import passwords, profiles, sessions
 from imcore.accounts.services.logging_in import LoggedIn, check_password, find
 from imcore.accounts.storage import Change
@@ -60,8 +60,10 @@ async def own(*, application: ApplicationSnapshot, object_id: str, visitor: Visi
         return account
     if not visitor.has_token:
         raise LogInRequired
-    if visitor.account is None or visitor.account.object_id != object_id:
-        raise Forbidden
+    if visitor.account is None:
+        raise Forbidden("The session is over; log in again.")
+    if visitor.account.object_id != object_id:
+        raise Forbidden("Only the user, and the developer, may do this.")
     return visitor.account
 
 
@@ -88,7 +90,7 @@ async def updating(
     # Before the hash, which is dear, and once more under the lock.
     profiles.changed(account.profile, columns, by_master=visitor.is_master)
     wanted = asked.get("password")
-    password = None if wanted is None else await passwords.encoded(passwords.readable(wanted))
+    password = None if wanted is None else await passwords.encoded(application, passwords.readable(wanted))
     session = None
     if password is not None and settings.password_change_ends_sessions:
         session = sessions.new_session(application)
@@ -150,18 +152,52 @@ async def end_session(*, application: ApplicationSnapshot, object_id: str, now_m
     await sessions.renew(application=application, account=account, by_master=True, now_ms=now_ms)
 
 
-async def delete(*, account: Account) -> None:
-    """Delete a user; his messages stay."""
-    await in_database(storage.delete, user=account.pk)
+async def delete(*, application: ApplicationSnapshot, object_ids: Sequence[str], visitor: Visitor) -> None:
+    """Delete users, those of them that there are; their messages stay. Raises as `own`."""
+    if visitor.is_master:
+        accounts = await with_ids(application=application.pk, object_ids=object_ids)
+        if not accounts:
+            raise UserNotFound
+    else:
+        accounts = [await own(application=application, object_id=one, visitor=visitor) for one in object_ids]
+    await in_database(storage.delete, users=[account.pk for account in accounts])
 
 
 async def page(
-    *, application: ApplicationSnapshot, among: Mapping[Field, Sequence[str]], limit: int, skip: int, counts: bool
+    *, application: int, where_text: str, order_text: str, limit: int, skip: int, counts: bool
 ) -> tuple[list[Account], int]:
-    """Return users, in the order of their ids, that have one of the values in each field; and how many there are."""
+    """Return users by condition, in the order of their ids if no other is asked for, and how many match.
+
+    Raises UnfitQuery.
+    """
     return await in_database(
-        storage.page, application=application.pk, among=among, limit=limit, skip=skip, counts=counts
+        storage.page,
+        application=application,
+        where_text=where_text,
+        order_text=order_text,
+        limit=limit,
+        skip=skip,
+        counts=counts,
     )
+
+
+async def scan(
+    *, application: int, where_text: str, after: str | None, is_descending: bool, limit: int
+) -> list[Account]:
+    """Return the next users in the order of their ids, those behind `after`. Raises UnfitQuery."""
+    return await in_database(
+        storage.scan,
+        application=application,
+        where_text=where_text,
+        after=after,
+        is_descending=is_descending,
+        limit=limit,
+    )
+
+
+async def with_ids(*, application: int, object_ids: Sequence[str]) -> list[Account]:
+    """Return those of the users that there are."""
+    return await in_database(storage.with_ids, application=application, object_ids=object_ids)
 
 
 async def check_email(application: ApplicationSnapshot, email: str) -> None:
@@ -190,7 +226,7 @@ async def _set_password(
 ) -> LoggedIn:
     """Give a user a password, if `check` does not object to what the user is by then."""
     wanted = Change(
-        password=await passwords.encoded(password),
+        password=await passwords.encoded(application, password),
         session=sessions.new_session(application) if ends_sessions else None,
     )
 

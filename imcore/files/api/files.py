@@ -1,7 +1,8 @@
 """`/files`, and the same as `/classes/_File` (rest-api 10.1, 10.4)."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import resolve
@@ -12,27 +13,19 @@ from rest_framework.response import Response
 from imcore.bridge import in_async
 from imcore.files.api import representation
 from imcore.files.api.representation import FILE
-from imcore.files.records import Field, StoredFile
+from imcore.files.records import StoredFile
 from imcore.files.services import managing, uploading
 from imcore.identifiers import iso_date, now_ms
 from imcore.objects import ReadOnlyKey
-from imcore.rest import objects, parameters, saving
+from imcore.rest import objects, saving
 from imcore.rest.authentication import Who, caller_of
 from imcore.rest.bodies import body_of
-from imcore.rest.choosing import among
 from imcore.rest.endpoints import endpoint
-from imcore.rest.openapi import BOOLEAN, DATE, OBJECT, PAGING, STRING, array, record
+from imcore.rest.objects import FOUND, LIST, SCAN, SCANNED
+from imcore.rest.openapi import DATE, OBJECT, STRING, record
 from imcore.rest.origin import origin_of
 from imcore.rest.saving import Item, Saving
 from imcore.writes import Write, stored_alone
-
-SEARCHED: Final[Mapping[str, Field]] = {
-    "objectId": "object_id",
-    "key": "key",
-    "name": "name",
-    "url": "url",
-    "mime_type": "mime_type",
-}
 
 
 @endpoint(
@@ -95,22 +88,28 @@ def delete(request: Request, object_id: str) -> Response:
     return Response({})
 
 
-@endpoint(Who.MASTER, takes={"where": STRING, "count": BOOLEAN, **PAGING}, answers=record(results=array(FILE)))
+@endpoint(Who.MASTER, takes=LIST, answers=FOUND)
 def find(request: Request) -> Response:
-    """List files; `where` may name what a file is known by, and nothing else."""
-    asked = parameters.of(request)
-    counts = asked.boolean("count", False)
-    found, count = in_async(
-        managing.page,
-        application=caller_of(request).application,
-        among=among(asked.json_object("where", {}), SEARCHED),
-        limit=asked.limit(),
-        skip=asked.skip(),
-        counts=counts,
-    )
-    origin = origin_of(request)
-    answer: dict[str, Any] = {"results": [representation.file(file, origin) for file in found]}
-    return Response({**answer, "count": count} if counts else answer)
+    """List files."""
+    return objects.listed(request, managing.page, _writer(request))
+
+
+@endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
+def scan(request: Request) -> Response:
+    """List all files, part by part, in the order of their ids."""
+    return objects.scan(request, managing.scan, _writer(request))
+
+
+@objects.readable("_File")
+async def read_by_ids(request: Request, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+    """Return files by id."""
+    found = await managing.with_ids(application=caller_of(request).application.pk, object_ids=object_ids)
+    write = _writer(request)
+    return {file.object_id: write(file) for file in found}
+
+
+def _writer(request: Request) -> Callable[[StoredFile], dict[str, Any]]:
+    return partial(representation.file, origin=origin_of(request))
 
 
 @csrf_exempt

@@ -24,7 +24,7 @@ from imcore.files.errors import TooManyUploads, UploadIncomplete, UploadTooLarge
 from imcore.files.services import uploading
 from imcore.files.services.uploading import Admission
 from imcore.identifiers import now_ms
-from imcore.rest.exceptions import CRASHED, body_of_error
+from imcore.rest.exceptions import CRASHED, body_of_error, headers_of_error
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +33,6 @@ Headers = list[tuple[bytes, bytes]]
 METHODS: Final = "PUT, POST, OPTIONS"
 # Of a form, around the file in it.
 FORM_BYTES: Final = 64 * 1024
-
-
-# By then one of them may be complete.
-RETRY_AFTER_SECONDS: Final = 5
 
 # How many uploads this process is receiving, by application.
 _under_way: Counter[int] = Counter()
@@ -66,10 +62,9 @@ async def _answer(signed: str, method: str, headers: dict[str, str], receive: An
         if method not in ("PUT", "POST"):
             return 405, {"code": 405, "error": f"The methods are {METHODS}."}, [(b"allow", METHODS.encode())]
         return 200, await _take(signed, method, headers, receive), []
-    except TooManyUploads as error:
-        return error.http_status, body_of_error(error), [(b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
     except ImError as error:
-        return error.http_status, body_of_error(error), []
+        more = [(name.lower().encode(), value.encode()) for name, value in headers_of_error(error).items()]
+        return error.http_status, body_of_error(error), more
     except Exception:
         logger.exception("An upload failed")
         return 500, CRASHED, []

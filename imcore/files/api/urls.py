@@ -25,5 +25,6 @@ urlpatterns = [
     path("fileCallback", resource(POST=tokens.call_back)),
     *_of_files("files"),
     *_of_files("classes/_File"),
+    path("scan/classes/_File", resource(GET=files.scan)),
     re_path(rf"^classes/(?:{_OTHERWISE})(?P<rest>/[^/]+)?$", files.otherwise_spelled),
 ]

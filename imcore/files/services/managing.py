@@ -10,7 +10,7 @@ from imcore.appsettings import ApplicationSnapshot, stored_applications
 from imcore.bridge import in_database, in_store
 from imcore.files import bytestore, storage
 from imcore.files.errors import InvalidUrl, UploadRefused
-from imcore.files.records import Field, StoredFile
+from imcore.files.records import StoredFile
 from imcore.files.services import naming, removing, uploading
 from imcore.identifiers import DAY_MS, object_id
 from imcore.writes import Write
@@ -59,12 +59,40 @@ async def delete(
 
 
 async def page(
-    *, application: ApplicationSnapshot, among: Mapping[Field, Sequence[str]], limit: int, skip: int, counts: bool
+    *, application: int, where_text: str, order_text: str, limit: int, skip: int, counts: bool
 ) -> tuple[list[StoredFile], int]:
-    """Return files, in the order of their ids, that have one of the values in each field; and how many there are."""
+    """Return files by condition, in the order of their ids if no other is asked for, and how many match.
+
+    Raises UnfitQuery.
+    """
     return await in_database(
-        storage.page, application=application.pk, among=among, limit=limit, skip=skip, counts=counts
+        storage.page,
+        application=application,
+        where_text=where_text,
+        order_text=order_text,
+        limit=limit,
+        skip=skip,
+        counts=counts,
     )
+
+
+async def scan(
+    *, application: int, where_text: str, after: str | None, is_descending: bool, limit: int
+) -> list[StoredFile]:
+    """Return the next files in the order of their ids, those behind `after`. Raises UnfitQuery."""
+    return await in_database(
+        storage.scan,
+        application=application,
+        where_text=where_text,
+        after=after,
+        is_descending=is_descending,
+        limit=limit,
+    )
+
+
+async def with_ids(*, application: int, object_ids: Sequence[str]) -> list[StoredFile]:
+    """Return those of the files that are here."""
+    return await in_database(storage.with_ids, application=application, object_ids=object_ids)
 
 
 async def clean(*, now_ms: int) -> int:

@@ -12,7 +12,7 @@ from imcore.identifiers import iso_date, now_ms
 from imcore.installations import services
 from imcore.installations.storage import InstallationInfo
 from imcore.rest import objects, saving
-from imcore.rest.authentication import Caller, Who, caller_of
+from imcore.rest.authentication import Who, caller_of
 from imcore.rest.bodies import body_of
 from imcore.rest.endpoints import endpoint
 from imcore.rest.exceptions import BadParameter
@@ -33,7 +33,7 @@ def create(request: Request) -> Response:
     """Say what a device is: of one that is known already, the same again. Answers 200 then."""
     saved = _save(request, None)
     location = request.build_absolute_uri(f"/1.1/installations/{saved.object_id}")
-    body = _row(saved) if objects.fetches(request) else _answer(saved)
+    body = objects.filled(request, _row(saved)) if objects.fetches(request) else _answer(saved)
     return Response(body, status=201 if saved.is_new else 200, headers={"Location": location})
 
 
@@ -43,8 +43,9 @@ def update(request: Request, object_id: str) -> Response:
     saved = _save(request, object_id)
     body = {"objectId": saved.object_id, "updatedAt": iso_date(saved.updated_ms)}
     if objects.fetches(request):
+        row = objects.filled(request, _row(saved))
         touched = {key.partition(".")[0] for key in body_of(request)}
-        body |= {key: value for key, value in _row(saved).items() if key in touched and key not in body}
+        body |= {key: value for key, value in row.items() if key in touched and key not in body}
     return Response(body)
 
 
@@ -63,16 +64,7 @@ def find(request: Request) -> Response:
 @endpoint(Who.MASTER, takes=SCAN, answers=SCANNED)
 def scan(request: Request) -> Response:
     """List all installations, part by part, in the order of their ids."""
-    asked = objects.scan_of(request)
-    found = in_async(
-        services.scan,
-        application=caller_of(request).application.pk,
-        where_text=asked.where,
-        after=asked.after,
-        is_descending=asked.is_descending,
-        limit=asked.limit,
-    )
-    return objects.scanned(request, asked, [_row(one) for one in found])
+    return objects.scan(request, services.scan, _row)
 
 
 @endpoint(Who.MASTER)
@@ -97,10 +89,10 @@ async def save(request: Request, item: Item) -> Saving:
 
 
 @objects.readable("_Installation")
-async def read_by_ids(caller: Caller, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+async def read_by_ids(request: Request, object_ids: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     """Return installations by id."""
     wanted = [one for one in object_ids if len(one) <= limits.OBJECT_ID_MAX_CHARACTERS]
-    found = await services.with_ids(application=caller.application.pk, object_ids=wanted)
+    found = await services.with_ids(application=caller_of(request).application.pk, object_ids=wanted)
     return {one.object_id: _row(one) for one in found}
 
 

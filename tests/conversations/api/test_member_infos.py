@@ -156,7 +156,8 @@ async def test_without_roles_it_is_not_for_clients(
     refused = await ask(application, tom, PATH, cid=cid)
 
     assert refused.status_code == 400
-    assert refused.json() == {"code": 119, "error": "That operation isn't allowed for clients."}
+    assert refused.json()["code"] == 119
+    assert refused.json()["error"] == "That operation isn't allowed for clients: Roles are not enabled."
 
 
 async def test_an_expired_token_is_told_as_such(

@@ -155,3 +155,37 @@ async def test_the_developer_says_what_is_verified(api: Api) -> None:
     answer = await api.ask("POST", "users", body, master=True, new="true")
 
     assert answer.body["emailVerified"] is True
+
+
+def of_swift(**columns: Any) -> Json:
+    """Return the body by which Swift signs somebody up: it saves everything so."""
+    item = {"method": "POST", "path": "/1.1/users", "body": {"__internalId": "a-user", **columns}, "new": True}
+    return {"requests": [item]}
+
+
+async def test_swift_signs_up_with_what_it_saves_together(api: Api) -> None:
+    """rest-api 10.1: `batch/save` is its only way to save; the answer has the session as any sign-up has."""
+    answer = await api.ask("POST", "batch/save", of_swift(username="tom", password="cheese!", nick="T"))
+
+    made = answer.body["a-user"]
+    assert (answer.status, made.keys()) == (200, {"objectId", "createdAt", "sessionToken"})
+    me = (await api.ask("GET", "users/me", token=made["sessionToken"])).body
+    assert (me["objectId"], me["nick"]) == (made["objectId"], "T")
+    assert (await api.ask("POST", "login", {"username": "tom", "password": "cheese!"})).body == me
+
+
+@pytest.mark.parametrize(
+    ("columns", "code"),
+    [
+        ({"username": "jerry", "password": "cheese!"}, 202),
+        ({"username": "tom"}, 201),
+        ({"password": "cheese!"}, 200),
+        ({"username": "tom", "password": "cheese!", "emailVerified": True}, 117),
+        ({"username": "tom", "password": "cheese!", "authData": {"weixin": {"openid": "1"}}}, 251),
+    ],
+)
+async def test_a_bad_sign_up_of_swift_is_refused_and_makes_nobody(api: Api, columns: Json, code: int) -> None:
+    await api.sign_up("jerry")
+
+    assert (await api.ask("POST", "batch/save", of_swift(**columns))).code == (400, code)
+    assert (await api.ask("GET", "users", master=True, limit=0, count=1)).body["count"] == 1

@@ -28,6 +28,14 @@ async def test_what_there_is_not_is_told_as_sdks_know_it(
     assert answer.json()["error"]
 
 
+@pytest.mark.parametrize("path", ["classes/Todo", "classes/Todo/1", "scan/classes/Todo"])
+async def test_a_class_that_there_is_not_is_named(application: Application, path: str) -> None:
+    """SDKs drop `detail`, and the text alone could be about an object."""
+    answer = await call("GET", f"/1.1/{path}", master_of(application))
+
+    assert answer.json()["error"] == "Class or object doesn't exists: Todo"
+
+
 async def test_the_columns_of_classes_are_told_to_the_developer(application: Application) -> None:
     """rest-api 10.1."""
     whole = (await call("GET", "/1.1/schemas", master_of(application))).json()
