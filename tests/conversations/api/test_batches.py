@@ -227,7 +227,7 @@ async def test_objects_are_saved_together(application: Application) -> None:
         ({"method": "POST", "path": CLASS, "body": {"__internalId": "x", "__children": 5}}, 1),
         ({"method": "POST", "path": CLASS, "body": {"__internalId": "x", "__children": [{"cid": "y", "key": "k"}]}}, 1),
         ({"method": "POST", "path": CLASS, "body": {"__internalId": "x", "__children": [{"cid": "x", "key": "k"}]}}, 1),
-        ({"method": "POST", "path": "/1.1/users", "body": {"__internalId": "x", "username": "u"}}, 1),
+        ({"method": "POST", "path": "/1.1/users", "body": {"__internalId": "x", "username": "u"}}, 201),
         (5, 1),
     ],
 )
