@@ -19,6 +19,7 @@ def bounded(application: Any, most: int = limits.REST_BODY_MAX_BYTES) -> Any:
 
     One whose length is announced is not read at all, of one without a length no more than the bound. 408 for one that
     is not here within BODY_SECONDS: who sends a byte now and then would keep what has come for as long as he likes.
+    Once it is here, who waits for the caller to leave may wait as long as the answer takes.
     """
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
@@ -27,16 +28,18 @@ def bounded(application: Any, most: int = limits.REST_BODY_MAX_BYTES) -> Any:
             return
         received, ends = 0, asyncio.get_running_loop().time() + settings.BODY_SECONDS
         refusal: ImError | None = None
+        is_complete = False
 
         async def receive_within_bounds() -> Any:
-            nonlocal received, refusal
+            nonlocal received, refusal, is_complete
             try:
-                async with asyncio.timeout_at(ends):
+                async with asyncio.timeout_at(None if is_complete else ends):
                     message = await receive()
             except TimeoutError:
                 refusal = BodyTooSlow()
             else:
                 received += len(message.get("body", b""))
+                is_complete = not message.get("more_body", False)
                 if received <= most:
                     return message
                 refusal = BodyTooLarge()

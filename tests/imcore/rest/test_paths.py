@@ -15,6 +15,7 @@ from imcore import limits
 from imcore.asgi import application as asgi_application
 from imcore.bridge import in_database
 from imcore.models import Application
+from imcore.rest.bounds import bounded
 from messaging.models import Kick
 from tests.imcore.rest.served import LARGE
 from tests.restclient import Headers, app_of, call, master_of
@@ -254,6 +255,28 @@ async def test_a_body_that_does_not_come_is_not_waited_for(application: Applicat
     assert (status, body) == (408, {"code": 408, "error": "The body came too slowly."})
     assert headers["access-control-allow-origin"] == "*"
     assert headers["connection"] == "close"
+
+
+async def test_an_answer_may_take_longer_than_the_body_it_is_an_answer_to(settings: DjangoSettings) -> None:
+    """A long download was cut off, and told in its midst that the body came too slowly."""
+    settings.BODY_SECONDS = 0.01
+    told: list[str] = []
+
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        """Read the body, then wait for the caller to leave, as a server does that streams."""
+        told.append((await receive())["type"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        told.append((await receive())["type"])
+
+    wire = new_communicator(bounded(stream), {"type": "http", "headers": []})
+    await wire.send_input({"type": "http.request", "body": b"", "more_body": False})
+    await wire.receive_output(5)
+
+    assert await wire.receive_nothing(timeout=0.1)
+    await wire.send_input({"type": "http.disconnect"})
+    await wire.wait(5)
+
+    assert told == ["http.request", "http.disconnect"]
 
 
 async def test_a_body_without_a_length_is_read(application: Application) -> None:
