@@ -6,6 +6,7 @@ counts for itself where there is none, or when it does not answer. A refused req
 
     @endpoint(Who.MASTER, rate=MESSAGES)              every request counts
     rates.count(SUBSCRIBER_MESSAGES, caller)          or a view finds out first which rate it is
+    await rates.counted(SIGN_UPS, caller)             or a coroutine does
 """
 
 import asyncio
@@ -19,7 +20,6 @@ from cachetools import LRUCache
 from redis import RedisError
 
 from imcore import redis
-from imcore.appsettings import ApplicationSnapshot
 from imcore.bridge import in_async
 from imcore.identifiers import DAY_MS, now_ms
 from imcore.models import RestSettings
@@ -70,33 +70,44 @@ class Window:
 
 def count(rate: Rate, caller: Caller) -> None:
     """Count a request of an application. Raises TooManyRequests if a window is full; then nothing was counted."""
-    if caller.is_master and rate.spares_developer:
-        return
     at_ms = now_ms()
-    windows = _windows(rate, caller.application, at_ms)
-    full = _first_full(windows, at_ms) if windows else None
-    if full is not None:
-        raise TooManyRequests(retry_after_seconds=-(-(full.ends_ms - at_ms) // 1000))
+    windows = _windows(rate, caller, at_ms)
+    is_shared = redis.is_configured() and windows
+    _let_in(in_async(_first_full, windows, at_ms) if is_shared else _counts.first_full(windows), at_ms)
 
 
-def _windows(rate: Rate, application: ApplicationSnapshot, at_ms: int) -> list[Window]:
+async def counted(rate: Rate, caller: Caller) -> None:
+    """Do as `count`, on the loop."""
+    at_ms = now_ms()
+    _let_in(await _first_full(_windows(rate, caller, at_ms), at_ms), at_ms)
+
+
+def _windows(rate: Rate, caller: Caller, at_ms: int) -> list[Window]:
     """Return the windows a request falls into; the longest first, since it is the one to wait for if all are full."""
-    settings = application.of(RestSettings)
+    if caller.is_master and rate.spares_developer:
+        return []
+    settings = caller.application.of(RestSettings)
     found = []
     for setting, length_ms in ((rate.per_day, DAY_MS), (rate.per_minute, MINUTE_MS)):
         at_most = getattr(settings, setting) if setting else 0
         if at_most:
             number = at_ms // length_ms
             name = f"{rate.name}:{length_ms // 1000}:{number}"
-            found.append(Window(redis.rate_key(application.pk, name), at_most, (number + 1) * length_ms))
+            key = redis.rate_key(caller.application.pk, name)
+            found.append(Window(key, at_most, (number + 1) * length_ms))
     return found
 
 
-def _first_full(windows: Sequence[Window], at_ms: int) -> Window | None:
+def _let_in(full: Window | None, at_ms: int) -> None:
+    if full is not None:
+        raise TooManyRequests(retry_after_seconds=-(-(full.ends_ms - at_ms) // 1000))
+
+
+async def _first_full(windows: Sequence[Window], at_ms: int) -> Window | None:
     """Count in every window, or return the first that is full and count in none."""
-    if redis.is_configured():
+    if redis.is_configured() and windows:
         try:
-            return in_async(_first_full_in_redis, windows, at_ms)
+            return await _first_full_in_redis(windows, at_ms)
         except (RedisError, TimeoutError) as error:
             logger.warning("Redis does not count requests, this process does: %r", error)
     return _counts.first_full(windows)

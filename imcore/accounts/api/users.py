@@ -1,6 +1,5 @@
 """`/users`, and the same as `/classes/_User` (rest-api 10.1, 10.2)."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -117,7 +116,7 @@ async def save(request: Request, item: Item) -> Saving:
     caller = caller_of(request)
     whose: dict[str, Any] = {"application": caller.application, "asked": item.columns, "now_ms": now_ms()}
     if item.object_id is None:
-        await asyncio.to_thread(rates.count, SIGN_UPS, caller)
+        await rates.counted(SIGN_UPS, caller)
         return Saving(await registering.signing_up(**whose, by_master=caller.is_master), _entered)
     return Saving(await managing.updating(**whose, object_id=item.object_id, visitor=visitor_of(request)), _written)
 

@@ -1,7 +1,13 @@
 """How many log-ins and sign-ups an application has in a minute (rest-api 7, though these budgets are ours)."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
+from imcore import redis
 from imcore.models import RestSettings
 from tests.imcore.accounts.asking import Api, Json
 from tests.messaging.signing_in import ObeySettings
@@ -43,6 +49,28 @@ async def test_sign_ups_above_the_rate_are_refused_in_whatever_form(api: Api) ->
 
     assert (await api.ask("GET", "users", master=True, count=1)).body["count"] == 2
     assert (await api.ask("POST", "login", {**columns, "username": "tom"})).status == 200
+
+
+async def test_all_that_count_in_redis_share_a_client(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each loop has one; a sign-up in a `batch/save` had a loop of its own, and left a connection behind."""
+    loops: list[asyncio.AbstractEventLoop] = []
+    # Its threads know of no loop, as those of a server that has just begun.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+
+    async def counted(*windows: Any) -> int:
+        loops.append(asyncio.get_running_loop())
+        return 0
+
+    client = SimpleNamespace(eval=counted)
+    counting = SimpleNamespace(is_configured=lambda: True, client=lambda: client, rate_key=redis.rate_key)
+    # Of the rates alone: presence goes on.
+    monkeypatch.setattr("imcore.rest.rates.redis", counting)
+    item = {"method": "POST", "path": "/1.1/users", "body": {"username": "tom", "password": "x", "__internalId": "x"}}
+
+    assert (await api.ask("POST", "batch/save", {"requests": [item]})).status == 200
+    assert (await api.ask("POST", "users", {"username": "jerry", "password": "cheese!"})).status == 201
+
+    assert loops == [asyncio.get_running_loop()] * 2
 
 
 async def test_the_developer_signs_up_and_logs_in_as_often_as_he_likes(api: Api) -> None:
