@@ -32,6 +32,8 @@ T = TypeVar("T")
 # without the routers. Each has threads of its own.
 HEALTH: Final = re.compile(r"/(?:healthz|readyz)")
 ROUTERS: Final = re.compile(r"/+(?:v1|2)/+route/*")
+# What waits for the store of files: a bucket that does not answer would take the threads of everything else.
+FILES: Final = re.compile(r"/+(?:files/.+|1\.[12]/+file(?:Tokens|Callback)/*)")
 FEW_THREADS = 16
 
 
@@ -71,8 +73,11 @@ class OneThread(BaseHandler):
     """A handler with middleware and views in their synchronous form."""
 
     def __init__(self) -> None:
-        self._health = Lane("health", FEW_THREADS)
-        self._routers = Lane("router", FEW_THREADS)
+        self._lanes = (
+            (HEALTH, Lane("health", FEW_THREADS)),
+            (ROUTERS, Lane("router", FEW_THREADS)),
+            (FILES, Lane("file", FEW_THREADS + settings.FILES_THREADS)),
+        )
         self._others = Lane("request", settings.REQUEST_THREADS)
         super().__init__()
 
@@ -88,9 +93,7 @@ class OneThread(BaseHandler):
             return finished(request, error_response(busy))
 
     def _lane(self, path: str) -> Lane:
-        if HEALTH.fullmatch(path):
-            return self._health
-        return self._routers if ROUTERS.fullmatch(path) else self._others
+        return next((lane for pattern, lane in self._lanes if pattern.fullmatch(path)), self._others)
 
 
 class Handler(OneThread, ASGIHandler):

@@ -51,7 +51,7 @@ def held(request: HttpRequest) -> HttpResponse:
     return JsonResponse({})
 
 
-urlpatterns = [path("1.1/test/held", held), *urls.urlpatterns]
+urlpatterns = [path("1.1/test/held", held), path("files/test/held", held), *urls.urlpatterns]
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +147,20 @@ async def test_health_and_routers_answer_while_all_threads_are_taken(path: str, 
 
     assert (await server.ask("/1.1/date"))[0] == 503
     assert (await server.ask(path))[0] == 200
+
+
+async def test_downloads_take_no_thread_from_others(settings: DjangoSettings) -> None:
+    """A bucket that does not answer ends nothing but what asks for files."""
+    settings.REQUEST_BACKLOG = 0
+    server = Server()
+    downloads = [server.ask("/files/test/held") for _ in range(2)]
+    await until(lambda: gate.number == 2)
+
+    assert (await server.ask("/1.1/date"))[0] == 200
+
+    gate.open()
+
+    assert [(await one)[0] for one in downloads] == [200, 200]
 
 
 async def test_threads_are_used_again() -> None:
