@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from pytest_django.fixtures import Settings as DjangoSettings
@@ -14,6 +16,7 @@ from pytest_django.fixtures import Settings as DjangoSettings
 from imcore import urls
 from imcore.bridge import in_async
 from imcore.http import Handler
+from imcore.models import Application
 from tests.waiting import until
 
 BUSY = {"code": 503, "error": "The server is busy."}
@@ -51,7 +54,23 @@ def held(request: HttpRequest) -> HttpResponse:
     return JsonResponse({})
 
 
-urlpatterns = [path("1.1/test/held", held), path("files/test/held", held), *urls.urlpatterns]
+def counting(request: HttpRequest) -> HttpResponse:
+    """Ask the database on the request's own thread, as the dashboard does."""
+    Application.objects.count()
+    asked.append(connections["default"])
+    # As PostgreSQL's; that of SQLite would stay.
+    asked[-1].close_at = 0
+    return JsonResponse({})
+
+
+# What such requests asked, each on its thread.
+asked: list[BaseDatabaseWrapper] = []
+urlpatterns = [
+    path("1.1/test/counting", counting),
+    path("1.1/test/held", held),
+    path("files/test/held", held),
+    *urls.urlpatterns,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -174,3 +193,12 @@ async def test_threads_are_used_again() -> None:
         assert (await server.ask("/1.1/test/held"))[0] == 200
 
     assert threading.active_count() <= before
+
+
+async def test_a_request_leaves_no_connection_to_the_database_behind(application: Application) -> None:
+    """Each thread would keep one, and there are more threads than connections."""
+    asked.clear()
+
+    assert (await Server().ask("/1.1/test/counting"))[0] == 200
+
+    assert [one.connection for one in asked] == [None]

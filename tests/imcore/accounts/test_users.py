@@ -331,11 +331,13 @@ async def test_users_are_scanned_part_by_part(api: Api) -> None:
 
     first = (await api.ask("GET", "scan/classes/_User", master=True, limit=2)).body
     rest = (await api.ask("GET", "scan/classes/_User", master=True, limit=2, cursor=first["cursor"])).body
-    turned = (await api.ask("GET", "scan/classes/_User", master=True, scan_key="-objectId")).body
+    backwards: Json = {"master": True, "scan_key": "-objectId", "limit": 2}
+    turned = (await api.ask("GET", "scan/classes/_User", **backwards)).body
+    turned_rest = (await api.ask("GET", "scan/classes/_User", **backwards, cursor=turned["cursor"])).body
 
     assert [user["objectId"] for user in (*first["results"], *rest["results"])] == sorted(made)
     assert rest["cursor"] is None
-    assert [user["objectId"] for user in turned["results"]] == sorted(made, reverse=True)
+    assert [user["objectId"] for user in (*turned["results"], *turned_rest["results"])] == sorted(made, reverse=True)
     assert (await api.ask("GET", "scan/classes/_User")).code == (403, 403)
 
 

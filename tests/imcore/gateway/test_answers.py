@@ -68,3 +68,38 @@ async def test_a_peer_that_does_not_read_its_answer_is_cut_off(settings: DjangoS
             async with asyncio.timeout(10):
                 await answering.is_over.wait()
             assert await received(peer) < len(BLOCK) * BLOCKS
+
+
+class Wire(asyncio.Transport):
+    """What a peer has not read yet, at each look at it."""
+
+    def __init__(self, *left: int) -> None:
+        super().__init__()
+        self.left = list(left)
+        self.is_cut = asyncio.Event()
+
+    def get_write_buffer_size(self) -> int:
+        """Return how much is left."""
+        return self.left.pop(0)
+
+    def abort(self) -> None:
+        """Be cut."""
+        self.is_cut.set()
+
+    def close(self) -> None:
+        """Be done with."""
+
+
+async def test_a_peer_that_reads_slowly_is_not_cut_off_while_it_reads(settings: DjangoSettings) -> None:
+    """A phone on a bad line takes less than all in a minute."""
+    settings.ANSWER_IDLE_SECONDS = 0
+    wire = Wire(9, 8, 8, 7, 7, 7)
+    protocol = Answering().protocol()
+    protocol.connection_made(wire)
+
+    protocol.pause_writing()
+    async with asyncio.timeout(10):
+        await wire.is_cut.wait()
+    protocol.connection_lost(None)
+
+    assert wire.left == []
