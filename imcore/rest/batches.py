@@ -100,7 +100,7 @@ def read(one: object) -> Asked:
     bare, _, query = path.partition("?")
     named = parse_qsl(query, keep_blank_values=True)
     named += [(key, as_text(value, "params")) for key, value in (params or {}).items() if value is not None]
-    return Asked(method.upper(), plain(unquote(bare)), urlencode(named), as_text(body or {}, "body").encode())
+    return Asked(method.upper(), unquote(plain(bare)), urlencode(named), as_text(body or {}, "body").encode())
 
 
 def _answered(request: Request, one: object) -> dict[str, Any]:

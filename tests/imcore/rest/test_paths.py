@@ -290,15 +290,36 @@ async def test_a_body_without_a_length_is_read(application: Application) -> None
     assert (status, body["body"]) == (200, {"name": "Lunch"})
 
 
-@pytest.mark.parametrize(
+SLASHES = pytest.mark.parametrize(
     ("written", "client_id"),
     [("a%2F%2Fb", "a//b"), ("%2fa", "/a"), ("a%2F", "a/"), ("a//b", "a/b"), ("%E5%AD%97%2F%2F", "字//")],
 )
+
+
+async def kicked(application: Application) -> list[str]:
+    """Return which clients were kicked."""
+    client_ids = Kick.objects.filter(application=application).values_list("client_id", flat=True)
+    return await in_database(lambda: list(client_ids))
+
+
+@SLASHES
 async def test_slashes_of_a_name_are_the_names(application: Application, written: str, client_id: str) -> None:
     """rest-api 1.4: those of the path are doubled by SDKs; who kicks `a//b` does not mean `a/b`."""
     asked = Asked(application, path=f"//1.2/rtm//clients/{written}/kick/", keys_of=master_of)
     await asked.send(b"{}", more=False)
 
     assert (await asked.answer())[0] == 200
-    kicked = Kick.objects.filter(application=application).values_list("client_id", flat=True)
-    assert await in_database(lambda: list(kicked)) == [client_id]
+    assert await kicked(application) == [client_id]
+
+
+@SLASHES
+async def test_slashes_of_a_name_are_the_names_in_a_batch_too(
+    application: Application, written: str, client_id: str
+) -> None:
+    """A request in a batch is what it is by itself."""
+    kick = {"method": "POST", "path": f"/1.2/rtm//clients/{written}/kick/"}
+
+    answer = await call("POST", "/1.1/batch", master_of(application), {"requests": [kick]})
+
+    assert [one.keys() for one in answer.json()] == [{"success"}]
+    assert await kicked(application) == [client_id]
