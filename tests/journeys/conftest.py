@@ -49,7 +49,7 @@ def application_with(server: Server) -> Callable[..., dict[str, str]]:
 
     @cache
     def make(*settings: str) -> dict[str, str]:
-        printed = server.manage("create_application", " ".join(settings))
+        printed = server.manage("create_application", " ".join(settings)[:100])
         credentials = dict(re.findall(r"^(App ID|App Key|Master Key) +(\S+)$", printed, re.MULTILINE))
         server.manage("application_settings", credentials["App ID"], *settings)
         return {
