@@ -12,14 +12,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import orjson
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 
 from imcore.objects import UnfitQuery
 
 Json = Any
+RowT = TypeVar("RowT", bound=Model)
 DEPTH_MAX: Final = 10
 CONDITIONS_MAX: Final = 200  # as of conversations; SQLite takes no thousand
 LIST_MAX: Final = 1000
@@ -144,6 +145,13 @@ def order(order_text: str, columns: Mapping[str, Column], *last: str) -> list[st
     if len(keys) > ORDER_MAX or any(key.removeprefix("-") not in names for key in keys):
         raise UnfitQuery(f"order has at most {ORDER_MAX} of {', '.join(names)}.")
     return [("-" if key.startswith("-") else "") + names[key.removeprefix("-")] for key in keys] + list(last)
+
+
+def part(rows: QuerySet[RowT], *, after: str | None, is_descending: bool, limit: int) -> QuerySet[RowT]:
+    """Return the next rows in the order of their object ids, those behind `after` (rest-api 6.3)."""
+    if after is not None:
+        rows = rows.filter(object_id__lt=after) if is_descending else rows.filter(object_id__gt=after)
+    return rows.order_by("-object_id" if is_descending else "object_id")[:limit]
 
 
 def _check_number(where: Json) -> None:

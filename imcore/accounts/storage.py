@@ -20,7 +20,7 @@ from imcore.accounts.errors import (
 from imcore.accounts.models import LinkedAccount, User
 from imcore.accounts.records import Account, Field, Link, Profile, Session, is_locked
 from imcore.errors import ImError
-from imcore.where import Column, InstantColumn, SwitchColumn, TextColumn, condition, order
+from imcore.where import Column, InstantColumn, SwitchColumn, TextColumn, condition, order, part
 
 # What no two users of an application may share, and what is told when they would.
 _UNIQUE: Mapping[str, type[ImError]] = {"username": UsernameTaken, "email": EmailTaken, "phone": PhoneTaken}
@@ -75,10 +75,8 @@ def page(
 
 def scan(*, application: int, where_text: str, after: str | None, is_descending: bool, limit: int) -> list[Account]:
     """Return the next users in the order of their ids, those behind `after`. Raises UnfitQuery."""
-    rows = _rows(application, where_text)
-    if after is not None:
-        rows = rows.filter(object_id__lt=after) if is_descending else rows.filter(object_id__gt=after)
-    return [_account(row) for row in rows.order_by("-object_id" if is_descending else "object_id")[:limit]]
+    rows = part(_rows(application, where_text), after=after, is_descending=is_descending, limit=limit)
+    return [_account(row) for row in rows]
 
 
 def with_ids(*, application: int, object_ids: Sequence[str]) -> list[Account]:

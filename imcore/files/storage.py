@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from imcore.files.models import File
 from imcore.files.records import Arrival, StoredFile
-from imcore.where import Column, InstantColumn, TextColumn, condition, order
+from imcore.where import Column, InstantColumn, TextColumn, condition, order, part
 
 # What files can be selected by.
 COLUMNS: Final[Mapping[str, Column]] = {
@@ -88,10 +88,8 @@ def page(
 
 def scan(*, application: int, where_text: str, after: str | None, is_descending: bool, limit: int) -> list[StoredFile]:
     """Return the next files that are here in the order of their ids, those behind `after`. Raises UnfitQuery."""
-    rows = _rows(application, where_text)
-    if after is not None:
-        rows = rows.filter(object_id__lt=after) if is_descending else rows.filter(object_id__gt=after)
-    return [_stored(row) for row in rows.order_by("-object_id" if is_descending else "object_id")[:limit]]
+    rows = part(_rows(application, where_text), after=after, is_descending=is_descending, limit=limit)
+    return [_stored(row) for row in rows]
 
 
 def with_ids(*, application: int, object_ids: Sequence[str]) -> list[StoredFile]:

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from imcore.installations.errors import TakenInstallationId
 from imcore.installations.models import Channel, Installation
 from imcore.objects import ClassUnknown, UnfitQuery
-from imcore.where import Column, InstantColumn, NumberColumn, SwitchColumn, TextColumn, condition, order
+from imcore.where import Column, InstantColumn, NumberColumn, SwitchColumn, TextColumn, condition, order, part
 
 TRIES = 10
 
@@ -165,10 +165,7 @@ def scan(
     *, application: int, where_text: str, after: str | None, is_descending: bool, limit: int
 ) -> list[InstallationInfo]:
     """Return the next installations in the order of their ids, those behind `after`. Raises UnfitQuery."""
-    rows = _rows(application, where_text)
-    if after is not None:
-        rows = rows.filter(object_id__lt=after) if is_descending else rows.filter(object_id__gt=after)
-    return _infos(rows.order_by("-object_id" if is_descending else "object_id")[:limit])
+    return _infos(part(_rows(application, where_text), after=after, is_descending=is_descending, limit=limit))
 
 
 def with_ids(*, application: int, object_ids: Sequence[str]) -> list[InstallationInfo]:
